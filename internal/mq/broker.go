@@ -1,0 +1,170 @@
+package mq
+
+import (
+	"context"
+	"errors"
+
+	"mqgateway/internal/flow"
+)
+
+// Broker is one broker as a driver serves it: a node or a cluster, reached at
+// one or more addresses. Its methods may be called by many goroutines at once.
+//
+// A driver dials when it has to and tries once: whoever calls it retries. It
+// never logs; it reports what becomes of its connections by States. What
+// belongs to a connection (a subscription, a delivery) ends with it and is
+// never carried over to the next one.
+type Broker interface {
+	// Check opens what publishing needs, where it is not open, and asks the
+	// broker for an answer on it. It blocks until ctx ends at most.
+	Check(ctx context.Context) error
+	// Subscribe starts to read a queue. It returns an error that wraps
+	// [ErrNoQueue] when the queue is missing and q.Kind does not let it make it.
+	Subscribe(ctx context.Context, q Queue) (Subscription, error)
+	// Publish returns nil once the broker has taken responsibility for the
+	// message and routed it to a queue. Otherwise the error wraps [ErrReturned],
+	// [ErrNacked] or [ErrUnknown], is a [flow.Error] of code BadMessage for a
+	// message that the broker can't take, or else tells that nothing was sent.
+	// to.Manager is not looked at. The message is not changed.
+	Publish(ctx context.Context, to flow.Address, m *flow.Message) error
+	// States gives the state of the connections at each change; a state that
+	// nobody read is replaced by the next. The channel is closed by Close.
+	States() <-chan State
+	// Close ends all connections and waits for the driver's goroutines. Calling it
+	// twice is safe.
+	Close() error
+}
+
+// What became of a publish that did not succeed.
+var (
+	// ErrReturned: the broker found no queue for the message (or no such
+	// exchange), and does not have it.
+	ErrReturned = errors.New("unroutable")
+	// ErrNacked: the broker refused responsibility for the message.
+	ErrNacked = errors.New("refused by the broker")
+	// ErrUnknown: the message was sent, and no answer came. The broker may have
+	// it: sending it again, with the same id, is the only safe thing to do.
+	ErrUnknown = errors.New("outcome unknown")
+)
+
+// Errors of subscriptions.
+var (
+	// ErrNoQueue: the queue does not exist.
+	ErrNoQueue = errors.New("queue does not exist")
+	// ErrStale: the delivery came by a connection that is gone; the broker gives
+	// the message to somebody again, and nothing was settled.
+	ErrStale = errors.New("delivery of a lost connection")
+)
+
+// Queue is a queue to read, or to make.
+type Queue struct {
+	Name string
+	// Prefetch bounds the deliveries that are out unsettled, from 1.
+	Prefetch int
+	// Kind lets the driver declare the queue, durable, when it is missing. An
+	// existing queue is never declared again.
+	Kind QueueKind
+}
+
+// QueueKind is the kind of a queue that the gateway may declare.
+type QueueKind string
+
+// The kinds of queue. A broker that has one kind only takes both.
+const (
+	// Existing queues are attached to; a missing one is an error.
+	Existing QueueKind = ""
+	Classic  QueueKind = "classic"
+	Quorum   QueueKind = "quorum"
+)
+
+// Subscription is one reader of a queue on one connection.
+type Subscription interface {
+	// Receive waits for the next delivery. Many goroutines may wait at once. When
+	// ctx ends its error is returned; any other error means that the subscription
+	// is over, by a lost connection or by the broker's will.
+	Receive(ctx context.Context) (*Delivery, error)
+	// Cancel stops the broker from sending more; deliveries that it sent already
+	// can still be received, after them Receive returns [ErrCancelled]. Deliveries
+	// in hand can be settled until Close.
+	Cancel(ctx context.Context) error
+	// Close flushes what was settled and ends the subscription; unsettled messages go
+	// back to the queue. Calling it twice, or after the connection went, is safe.
+	Close() error
+}
+
+// ErrCancelled ends receiving on a subscription that was cancelled by Cancel.
+var ErrCancelled = errors.New("subscription is cancelled")
+
+// Outcome is what the reader of a message wants the broker to do with it.
+type Outcome uint8
+
+// The outcomes.
+const (
+	// Ack: done, forget the message.
+	Ack Outcome = iota
+	// Retry: handling failed, deliver it again; the broker may count it.
+	Retry
+	// Return: handling was not begun or not finished, for no fault of the message;
+	// deliver it again without counting, where the broker can tell the difference.
+	Return
+	// Reject: never deliver it again; the broker's own dead-lettering applies.
+	Reject
+)
+
+// String names the outcome for logs and tests.
+func (o Outcome) String() string {
+	return [...]string{"ack", "retry", "return", "reject"}[o]
+}
+
+// Delivery is one message as it was delivered. It is settled once, on the
+// subscription that it came by, or not at all.
+type Delivery struct {
+	// Message is the message as it was sent. It must not be changed.
+	Message flow.Message
+	// Tag is the driver's own mark.
+	Tag uint64
+	// Settler is the subscription that the delivery came by.
+	Settler Settler
+}
+
+// Settler is the side of a subscription that takes outcomes.
+type Settler interface {
+	// Settle returns an error that wraps [ErrStale] when the connection of d is
+	// gone. An ack may be held back for a moment to be sent with others; the other
+	// outcomes are sent at once.
+	Settle(d *Delivery, o Outcome) error
+}
+
+// Settle tells the broker what to do with the message.
+func (d *Delivery) Settle(o Outcome) error { return d.Settler.Settle(d, o) }
+
+// State is the state of a broker's connections as a driver sees it.
+type State struct {
+	Status Status
+	// Err is why the status is not Up; nil after an orderly end.
+	Err error
+}
+
+// Status is a state in one word.
+type Status uint8
+
+// The states of a connection.
+const (
+	// Down: there is no connection for publishing.
+	Down Status = iota
+	// Up: messages can be published.
+	Up
+	// Blocked: the broker is short of a resource and takes no messages now;
+	// reading goes on.
+	Blocked
+)
+
+// String names the status for logs, metrics and health.
+func (s Status) String() string { return [...]string{"down", "up", "blocked"}[s] }
+
+// Declarer is a broker that can make queues.
+type Declarer interface {
+	// Declare looks the queue up and makes it, durable and of q.Kind, when it is
+	// missing. With q.Kind Existing a missing queue is [ErrNoQueue].
+	Declare(ctx context.Context, q Queue) error
+}

@@ -1,0 +1,66 @@
+package mq
+
+import (
+	"time"
+
+	"mqgateway/internal/secret"
+)
+
+// ConnectionConfig is one entry of mq.connection.connections: an address of a
+// manager. Entries with the same manager are addresses of one broker.
+type ConnectionConfig struct {
+	// URI names address, user and virtual host at once: amqp://user:password@host:port/vhost,
+	// or nats://host:port. It excludes hostname, port, virtualHost, username and password.
+	URI secret.URI `yaml:"uri"`
+	// Hostname is one host, or a list of hosts of the same manager.
+	Hostname []string `yaml:"hostname"`
+	// Port; default 5672 for RabbitMQ, 4222 for NATS.
+	Port int `yaml:"port"`
+	// VirtualHost of RabbitMQ; default "/".
+	VirtualHost string `yaml:"virtualHost"`
+	// Username and Password; default guest and guest for RabbitMQ, none for NATS.
+	Username string        `yaml:"username"`
+	Password secret.String `yaml:"password"`
+	// Token authenticates to NATS instead of a user.
+	Token secret.String `yaml:"token"`
+	// QueueManager is the id of the manager. Default host:port/vhost.
+	QueueManager string `yaml:"queueManager"`
+	// Heartbeat is how often both sides of an idle connection prove that they live. Default 10s.
+	Heartbeat time.Duration `yaml:"heartbeat"`
+	// ConnectionName is shown by the broker's console. Default: the name of the instance.
+	ConnectionName string `yaml:"connectionName"`
+}
+
+// ConsumerConfig is mq.consumerParams: how queues are read.
+type ConsumerConfig struct {
+	// Concurrency is the number of messages in work at once, for each queue and
+	// manager. 0 means as many as prefetch. Default 64.
+	Concurrency int `yaml:"concurrency"`
+	// Prefetch is the number of messages taken ahead, for each queue and manager.
+	// Default twice the concurrency.
+	Prefetch int `yaml:"prefetch"`
+}
+
+// FailureConfig is mq.failure: what becomes of messages that can't be handled.
+type FailureConfig struct {
+	// DeadLetterQueue takes messages that failed for good. Default: the name of
+	// their queue with .DLQ behind it.
+	DeadLetterQueue string `yaml:"deadLetterQueue"`
+	// Declare lets the gateway make a missing dead letter queue: true (a quorum
+	// queue), classic, or false. Default true.
+	Declare string `yaml:"declare"`
+	// Retry says how failures that may pass are retried.
+	Retry RetryConfig `yaml:"retry"`
+}
+
+// RetryConfig is an exponential backoff.
+type RetryConfig struct {
+	// Initial is the first pause. Default 200ms.
+	Initial time.Duration `yaml:"initial"`
+	// Max is the longest pause. Default 5m.
+	Max time.Duration `yaml:"max"`
+	// Multiplier makes each pause longer than the one before. Default 2.
+	Multiplier float64 `yaml:"multiplier"`
+	// Jitter is the share of a pause that is random. Default 0.2.
+	Jitter float64 `yaml:"jitter"`
+}
