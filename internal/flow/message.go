@@ -80,25 +80,6 @@ const (
 	Datagram MessageType = 8
 )
 
-// Header is one application header. Value has one of the wire types
-//
-//	nil, bool, string, []byte, time.Time, Decimal,
-//	int8, int16, int32, int64, uint8, uint16, uint32, uint64, float32, float64,
-//	map[string]any (a table), []any (an array)
-//
-// with the same types inside tables and arrays. Text is made of it in mapping,
-// so that an exact copy stays possible.
-type Header struct {
-	Name  string
-	Value any
-}
-
-// Decimal is an AMQP decimal: Value / 10^Scale.
-type Decimal struct {
-	Scale uint8
-	Value int32
-}
-
 // Source is where a message was read.
 type Source struct {
 	// Queue is the name of the queue.
