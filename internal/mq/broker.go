@@ -119,7 +119,7 @@ func (o Outcome) String() string {
 // Delivery is one message as it was delivered. It is settled once, on the
 // subscription that it came by, or not at all.
 type Delivery struct {
-	// Message is the message as it was sent. It must not be changed.
+	// Message is the message as it was sent.
 	Message flow.Message
 	// Tag is the driver's own mark.
 	Tag uint64

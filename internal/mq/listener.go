@@ -1,0 +1,257 @@
+package mq
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"mqgateway/internal/flow"
+)
+
+// Listener is the source that reads one queue of one manager: it hands each
+// message to a handler and settles it by what the handler returns.
+type Listener struct {
+	manager *Manager
+	queue   Queue
+	handler flow.Handler
+	options ListenerOptions
+	log     *slog.Logger
+	count   listenerCounts
+
+	// slots bounds the messages in work, over all subscriptions: while the workers
+	// of a lost one still finish, the next one has so many fewer.
+	slots   chan struct{}
+	workers sync.WaitGroup
+}
+
+// ListenerOptions are what a listener needs beside its queue and handler.
+type ListenerOptions struct {
+	// Concurrency is the number of messages in work at once, from 1.
+	Concurrency int
+	// Grace is how long messages in work may go on after Run was told to stop.
+	Grace flow.Grace
+	// DeadLetters takes messages that failed for good.
+	DeadLetters *DeadLetters
+	// NewID makes an id for a message that has none.
+	NewID   func() string
+	Log     *slog.Logger
+	Metrics *Metrics
+}
+
+// NewListener makes a listener; Run starts it.
+func NewListener(m *Manager, q Queue, h flow.Handler, o ListenerOptions) *Listener {
+	return &Listener{
+		manager: m, queue: q, handler: h, options: o,
+		log:   o.Log.With("queue", q.Name, "manager", m.ID()),
+		count: o.Metrics.listener(q.Name, m.ID()),
+		slots: make(chan struct{}, o.Concurrency),
+	}
+}
+
+// Run reads the queue until ctx ends, through every loss of the subscription.
+// Then it stops taking, gives back what nobody has begun, waits for what is in
+// work within the grace, and returns nil.
+func (l *Listener) Run(ctx context.Context) error {
+	work, cancel := l.options.Grace.Context(ctx)
+	defer cancel()
+	defer l.workers.Wait()
+	for ctx.Err() == nil {
+		sub := l.subscribe(ctx)
+		if sub == nil {
+			return nil
+		}
+		l.count.subscribed.Set(1)
+		err := l.read(ctx, work, sub)
+		l.count.subscribed.Set(0)
+		if ctx.Err() == nil {
+			l.log.Warn("reading the queue was interrupted; subscribing again", "err", err)
+		}
+	}
+	return nil
+}
+
+// subscribe tries until it has a subscription; it returns nil when ctx ends
+// before. It logs the first failure, and a later one of another kind.
+func (l *Listener) subscribe(ctx context.Context) Subscription {
+	pauses := reconnecting()
+	told := ""
+	for ctx.Err() == nil {
+		sub, err := l.manager.broker.Subscribe(ctx, l.queue)
+		if err == nil {
+			l.log.Info("reading the queue")
+			return sub
+		}
+		if ctx.Err() != nil {
+			break
+		}
+		if reason := subscribeFailure(err); reason != told {
+			told = reason
+			l.log.Error(reason+"; trying until it can be read", "err", err)
+		}
+		sleep(ctx, pauses.NextBackOff())
+	}
+	return nil
+}
+
+// subscribeFailure tells the kinds of failure apart, so that each is logged once.
+func subscribeFailure(err error) string {
+	if errors.Is(err, ErrNoQueue) {
+		return "queue is missing"
+	}
+	return "queue can't be read"
+}
+
+// read runs workers on a subscription until it is lost or ctx ends. It does not
+// wait for messages in work when it is lost, so that the next subscription can
+// start; their settling is stale.
+func (l *Listener) read(ctx, work context.Context, sub Subscription) error {
+	lost := make(chan error, 1)
+	for {
+		select {
+		case l.slots <- struct{}{}:
+			l.workers.Go(func() {
+				defer func() { <-l.slots }()
+				err := l.work(ctx, work, sub)
+				select {
+				case lost <- err:
+				default:
+				}
+			})
+		case err := <-lost:
+			_ = sub.Close() // it is gone: nothing is left to flush
+			return err
+		case <-ctx.Done():
+			l.drain(work, sub)
+			return nil
+		}
+	}
+}
+
+// drain ends a subscription in order: no more deliveries, what nobody has begun
+// goes back at once, what is in work is waited for.
+func (l *Listener) drain(work context.Context, sub Subscription) {
+	if err := sub.Cancel(work); err != nil {
+		l.log.Warn("cancelling the subscription", "err", err)
+	}
+	for {
+		d, err := sub.Receive(work)
+		if err != nil {
+			break
+		}
+		l.settle(d, Return)
+	}
+	l.workers.Wait()
+	if err := sub.Close(); err != nil {
+		l.log.Warn("closing the subscription; unsettled messages are delivered again", "err", err)
+	}
+}
+
+// work handles deliveries, one after the other, until there are no more.
+func (l *Listener) work(ctx, work context.Context, sub Subscription) error {
+	for {
+		d, err := sub.Receive(work)
+		if err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			l.settle(d, Return)
+			continue
+		}
+		l.count.inWork.Inc()
+		l.settle(d, l.handle(work, d))
+		l.count.inWork.Dec()
+	}
+}
+
+// handle gives the message to the handler and turns the result into an outcome.
+// The handler gets a copy: the delivery keeps the message as it was sent, for a
+// dead letter.
+func (l *Listener) handle(work context.Context, d *Delivery) Outcome {
+	if d.Message.ID == "" {
+		d.Message.ID, d.Message.IDMade = l.options.NewID(), true
+	}
+	m := d.Message
+	_, err := l.handler(work, &m)
+	switch fateOf(err) {
+	case done:
+		return Ack
+	case deadLetter:
+		return l.deadLetter(work, d, &m, err)
+	case giveBack:
+		l.log.Warn("message is given back to its queue", "message", m.ID, "route", m.Route.Name, "code", int(flow.CodeOf(err)), "err", err)
+		return Retry
+	default:
+		return Return
+	}
+}
+
+// fate is what becomes of a message, before it is known whether a dead letter
+// can be written.
+type fate uint8
+
+const (
+	done       fate = iota
+	deadLetter      // failed for good
+	giveBack        // may succeed later
+	untouched       // not the message's fault, not counted
+)
+
+// fateOf maps the error of a handler to the fate of its message.
+func fateOf(err error) fate {
+	switch {
+	case err == nil:
+		return done
+	case flow.ClassOf(err) == flow.Stopping:
+		return untouched
+	case flow.ClassOf(err) == flow.Transient:
+		return giveBack
+	default:
+		return deadLetter
+	}
+}
+
+// deadLetter moves the message to the dead letter queue. Where that is not
+// possible it goes back to its own queue, after a pause, so that nothing is lost
+// and nothing spins.
+func (l *Listener) deadLetter(work context.Context, d *Delivery, m *flow.Message, cause error) Outcome {
+	log := l.log.With("message", m.ID, "route", m.Route.Name, "code", int(flow.CodeOf(cause)))
+	queue, err := l.options.DeadLetters.Write(work, l.manager, &d.Message, cause)
+	if err == nil {
+		l.count.deadLettered(flow.CodeOf(cause))
+		log.Error("message is moved to the dead letter queue", "deadLetterQueue", queue, "err", cause)
+		return Ack
+	}
+	log.Error("dead letter can't be written; message goes back to its queue", "deadLetterQueue", queue, "err", err, "cause", cause)
+	sleep(work, deadLetterPause)
+	return Return
+}
+
+// deadLetterPause keeps a message that can't be dead-lettered from being
+// redelivered more than once a second.
+const deadLetterPause = time.Second
+
+// settle tells the broker the outcome. A stale delivery is only counted: the
+// broker delivers the message again.
+func (l *Listener) settle(d *Delivery, o Outcome) {
+	err := d.Settle(o)
+	switch {
+	case err == nil:
+		l.count.settled[o].Inc()
+	case errors.Is(err, ErrStale):
+		l.count.stale.Inc()
+	default:
+		l.log.Warn("settling a message; it is delivered again", "message", d.Message.ID, "outcome", o.String(), "err", err)
+	}
+}
+
+// listenerCounts are the metrics of one listener, looked up once.
+type listenerCounts struct {
+	subscribed, inWork prometheus.Gauge
+	settled            [Reject + 1]prometheus.Counter
+	stale              prometheus.Counter
+	deadLettered       func(flow.Code)
+}

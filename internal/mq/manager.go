@@ -1,0 +1,223 @@
+package mq
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"mqgateway/internal/flow"
+)
+
+// checkPeriod is the time between two checks of a broker that is up, and
+// checkTimeout how long one may take.
+const (
+	checkPeriod  = 5 * time.Second
+	checkTimeout = 10 * time.Second
+)
+
+// Manager is one broker under its id. Run keeps its publishing side connected.
+type Manager struct {
+	id      string
+	broker  Broker
+	queues  []Queue
+	log     *slog.Logger
+	metrics *Metrics
+
+	state   atomic.Pointer[State]
+	changed *signal // shared by all managers of a gateway
+}
+
+// ManagerOptions are what a manager needs beside its broker.
+type ManagerOptions struct {
+	// Queues are declared when they are missing and their Kind allows it, each
+	// time that the broker comes up.
+	Queues  []Queue
+	Log     *slog.Logger
+	Metrics *Metrics
+}
+
+// Managers are the brokers that a gateway is connected to.
+type Managers struct {
+	all     []*Manager
+	changed signal
+}
+
+// Add makes a manager of a broker, which stays the caller's to close. All
+// managers are added before the first one runs.
+func (ms *Managers) Add(id string, broker Broker, o ManagerOptions) *Manager {
+	m := &Manager{
+		id: id, broker: broker, queues: o.Queues,
+		log: o.Log.With("manager", id), metrics: o.Metrics, changed: &ms.changed,
+	}
+	m.state.Store(&State{Status: Down})
+	m.metrics.managerUp.WithLabelValues(id).Set(0)
+	ms.all = append(ms.all, m)
+	return m
+}
+
+// All returns the managers in the order in which they were added.
+func (ms *Managers) All() []*Manager { return ms.all }
+
+// Available tells that at least one manager takes messages.
+func (ms *Managers) Available() bool {
+	return anyAvailable(ms.all)
+}
+
+// ID returns the manager's id.
+func (m *Manager) ID() string { return m.id }
+
+// State returns the last known state. Before the first connection it is Down
+// without an error.
+func (m *Manager) State() State { return *m.state.Load() }
+
+func (m *Manager) available() bool { return m.State().Status == Up }
+
+// Publish sends one message and counts what became of it; see [Broker.Publish].
+func (m *Manager) Publish(ctx context.Context, to flow.Address, msg *flow.Message) error {
+	start := time.Now()
+	err := m.broker.Publish(ctx, to, msg)
+	m.metrics.published.WithLabelValues(m.id, result(err)).Inc()
+	if err == nil {
+		m.metrics.confirm.WithLabelValues(m.id).Observe(time.Since(start).Seconds())
+	}
+	return err
+}
+
+// result is what became of a publish, in one word.
+func result(err error) string {
+	switch {
+	case err == nil:
+		return "confirmed"
+	case errors.Is(err, ErrReturned):
+		return "returned"
+	case errors.Is(err, ErrNacked):
+		return "nacked"
+	case errors.Is(err, ErrUnknown):
+		return "unknown"
+	default:
+		return "failed"
+	}
+}
+
+// Run connects, watches the connection and connects again, until ctx ends. It
+// logs changes of the state, not tries.
+func (m *Manager) Run(ctx context.Context) error {
+	defer m.set(State{Status: Down})
+	pauses := reconnecting()
+	for ctx.Err() == nil {
+		pause := checkPeriod
+		if err := m.check(ctx); err != nil {
+			pause = pauses.NextBackOff()
+		} else {
+			pauses.Reset()
+		}
+		m.watch(ctx, pause)
+	}
+	return nil
+}
+
+// check asks the broker for an answer and sets the state by it.
+func (m *Manager) check(ctx context.Context) error {
+	within, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	err := m.broker.Check(within)
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil:
+		m.set(State{Status: Down, Err: err})
+	case m.State().Status == Down:
+		m.declare(within)
+		m.set(State{Status: Up})
+	}
+	return err
+}
+
+// watch takes what the driver reports, until the pause is over or the
+// connection is lost.
+func (m *Manager) watch(ctx context.Context, pause time.Duration) {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	for {
+		select {
+		case s, ok := <-m.broker.States():
+			if !ok {
+				<-ctx.Done()
+				return
+			}
+			lost := s.Status == Down && m.State().Status != Down
+			m.set(s)
+			if lost {
+				return
+			}
+		case <-timer.C:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// declare makes the queues that may be made. A queue that can't be made does
+// not take the manager out: publishing to it fails by itself, with its name.
+func (m *Manager) declare(ctx context.Context) {
+	declarer, ok := m.broker.(Declarer)
+	for _, q := range m.queues {
+		if !ok || q.Kind == Existing {
+			continue
+		}
+		if err := declarer.Declare(ctx, q); err != nil {
+			m.log.Error("queue can't be declared", "queue", q.Name, "err", err)
+		}
+	}
+}
+
+// set notes the state, logs it when it is a new one, and wakes who waits for it.
+func (m *Manager) set(s State) {
+	old := m.state.Swap(&s)
+	if old.Status == s.Status && (old.Err != nil) == (s.Err != nil) {
+		return
+	}
+	up := 0.0
+	switch s.Status {
+	case Up:
+		up = 1
+		m.log.Info("manager is up")
+	case Blocked:
+		m.log.Warn("manager takes no messages; waiting until it does", "err", s.Err)
+	case Down:
+		if s.Err != nil {
+			m.log.Warn("manager is down; trying until it answers", "err", s.Err)
+		}
+	}
+	m.metrics.managerUp.WithLabelValues(m.id).Set(up)
+	m.changed.broadcast()
+}
+
+// signal wakes everybody who waits for a change.
+type signal struct {
+	mu sync.Mutex // guards ch
+	ch chan struct{}
+}
+
+// wait returns a channel that is closed by the next broadcast.
+func (s *signal) wait() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ch == nil {
+		s.ch = make(chan struct{})
+	}
+	return s.ch
+}
+
+func (s *signal) broadcast() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ch != nil {
+		close(s.ch)
+		s.ch = nil
+	}
+}

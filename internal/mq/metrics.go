@@ -1,0 +1,72 @@
+package mq
+
+import (
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"mqgateway/internal/flow"
+)
+
+// Metrics are what this package counts. All methods of its parts may be used at
+// once.
+type Metrics struct {
+	managerUp    *prometheus.GaugeVec
+	subscribed   *prometheus.GaugeVec
+	inWork       *prometheus.GaugeVec
+	settled      *prometheus.CounterVec
+	stale        *prometheus.CounterVec
+	deadLettered *prometheus.CounterVec
+	published    *prometheus.CounterVec
+	confirm      *prometheus.HistogramVec
+}
+
+// NewMetrics registers the metrics; it panics when they are registered already.
+func NewMetrics(r prometheus.Registerer) *Metrics {
+	m := &Metrics{
+		managerUp: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "gateway_manager_up", Help: "1 while messages can be published on the manager.",
+		}, []string{"manager"}),
+		subscribed: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "gateway_queue_subscribed", Help: "1 while the queue is being read.",
+		}, []string{"queue", "manager"}),
+		inWork: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "gateway_messages_in_work", Help: "Messages taken from the queue and being handled.",
+		}, []string{"queue", "manager"}),
+		settled: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "gateway_messages_settled_total", Help: "Messages settled, by outcome: ack, retry, return, reject.",
+		}, []string{"queue", "manager", "outcome"}),
+		stale: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "gateway_messages_stale_total", Help: "Messages finished after their connection was lost; the broker delivers them again.",
+		}, []string{"queue", "manager"}),
+		deadLettered: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "gateway_messages_dead_lettered_total", Help: "Messages moved to a dead letter queue.",
+		}, []string{"queue", "manager", "code"}),
+		published: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "gateway_publishes_total", Help: "Messages published, by result: confirmed, returned, nacked, unknown, failed.",
+		}, []string{"manager", "result"}),
+		confirm: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "gateway_confirm_seconds", Help: "Time from publishing a message to the broker's confirm.",
+			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14), NativeHistogramBucketFactor: 1.1,
+		}, []string{"manager"}),
+	}
+	r.MustRegister(m.managerUp, m.subscribed, m.inWork, m.settled, m.stale, m.deadLettered, m.published, m.confirm)
+	return m
+}
+
+// listener looks up the metrics of a listener once, since looking up costs on
+// each message.
+func (m *Metrics) listener(queue, manager string) listenerCounts {
+	c := listenerCounts{
+		subscribed: m.subscribed.WithLabelValues(queue, manager),
+		inWork:     m.inWork.WithLabelValues(queue, manager),
+		stale:      m.stale.WithLabelValues(queue, manager),
+		deadLettered: func(code flow.Code) {
+			m.deadLettered.WithLabelValues(queue, manager, strconv.Itoa(int(code))).Inc()
+		},
+	}
+	for o := range c.settled {
+		c.settled[o] = m.settled.WithLabelValues(queue, manager, Outcome(o).String())
+	}
+	return c
+}
