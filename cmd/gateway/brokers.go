@@ -1,0 +1,150 @@
+package main
+
+import (
+	"log/slog"
+
+	"mqgateway/internal/config"
+	"mqgateway/internal/mq"
+	"mqgateway/internal/mq/jetstream"
+	"mqgateway/internal/mq/rabbitmq"
+)
+
+// brokers are the brokers of a configuration, by manager.
+type brokers struct {
+	all []namedBroker
+	// embedded is the broker inside the process; nil with another provider.
+	embedded *jetstream.Server
+}
+
+// namedBroker is a driver's broker under the id of its manager.
+type namedBroker struct {
+	id     string
+	driver mq.Broker
+}
+
+// embeddedID is the manager id of the broker inside the process.
+const embeddedID = "embedded"
+
+// openBrokers opens a driver for each manager; none dials yet.
+func openBrokers(cfg config.Config) (*brokers, error) {
+	if cfg.MQ.Provider == "embedded" {
+		return openEmbedded(cfg)
+	}
+	opened := &brokers{}
+	ids, addresses := byManager(cfg)
+	for _, id := range ids {
+		driver, err := openDriver(cfg, id, addresses[id])
+		if err != nil {
+			return nil, err
+		}
+		opened.all = append(opened.all, namedBroker{id, driver})
+	}
+	return opened, nil
+}
+
+func openDriver(cfg config.Config, id string, addresses []mq.ConnectionConfig) (mq.Broker, error) {
+	if cfg.MQ.Provider == "nats" {
+		return jetstream.Open(jetStreamConfig(cfg, id, addresses))
+	}
+	return rabbitmq.Open(rabbitmq.Config{
+		Manager: id, Addresses: addresses, Instance: cfg.MQ.Instance, ConfirmTimeout: cfg.MQ.Connection.ConfirmTimeout,
+	})
+}
+
+// openEmbedded starts the broker inside the process and connects to it.
+func openEmbedded(cfg config.Config) (*brokers, error) {
+	server, err := jetstream.StartServer(cfg.MQ.Embedded, cfg.MQ.MaxMsgLength)
+	if err != nil {
+		return nil, err
+	}
+	driver, err := server.Open(jetStreamConfig(cfg, embeddedID, nil))
+	if err != nil {
+		_ = server.Close()
+		return nil, err
+	}
+	return &brokers{all: []namedBroker{{embeddedID, driver}}, embedded: server}, nil
+}
+
+func jetStreamConfig(cfg config.Config, id string, addresses []mq.ConnectionConfig) jetstream.Config {
+	return jetstream.Config{
+		Manager: id, Addresses: addresses, Instance: cfg.MQ.Instance,
+		ConfirmTimeout: cfg.MQ.Connection.ConfirmTimeout, MaxMessage: cfg.MQ.MaxMsgLength,
+	}
+}
+
+// byManager groups the addresses by the id of their manager, in the order in
+// which the ids are first named.
+func byManager(cfg config.Config) (ids []string, addresses map[string][]mq.ConnectionConfig) {
+	idOf := rabbitmq.ManagerID
+	if cfg.MQ.Provider == "nats" {
+		idOf = jetstream.ManagerID
+	}
+	addresses = map[string][]mq.ConnectionConfig{}
+	for _, c := range cfg.MQ.Connection.Connections {
+		id := idOf(c)
+		if _, known := addresses[id]; !known {
+			ids = append(ids, id)
+		}
+		addresses[id] = append(addresses[id], c)
+	}
+	return ids, addresses
+}
+
+func (b *brokers) ids() []string {
+	ids := make([]string, len(b.all))
+	for i, named := range b.all {
+		ids[i] = named.id
+	}
+	return ids
+}
+
+// address is where other programs reach the embedded broker; empty when they
+// can't.
+func (b *brokers) address() string {
+	if b.embedded == nil {
+		return ""
+	}
+	return b.embedded.Addr()
+}
+
+// close ends the connections, and then the embedded broker.
+func (b *brokers) close(log *slog.Logger) {
+	for _, named := range b.all {
+		if err := named.driver.Close(); err != nil {
+			log.Warn("closing the connections", "manager", named.id, "err", err)
+		}
+	}
+	if b.embedded == nil {
+		return
+	}
+	if err := b.embedded.Close(); err != nil {
+		log.Warn("closing the embedded broker", "err", err)
+	}
+}
+
+// declaredKind is how receive and send queues are declared when they are missing.
+func declaredKind(cfg config.Config) mq.QueueKind {
+	if cfg.MQ.Provider == "embedded" {
+		return mq.Quorum // the only broker that has these queues is ours to fill
+	}
+	switch cfg.MQ.Connection.DeclareQueues {
+	case "quorum":
+		return mq.Quorum
+	case "classic":
+		return mq.Classic
+	default:
+		return mq.Existing
+	}
+}
+
+// deadLetterKind reads mq.failure.declare.
+func deadLetterKind(declare string) mq.QueueKind {
+	switch declare {
+	case "false":
+		return mq.Existing
+	case "classic":
+		return mq.Classic
+	default:
+		return mq.Quorum
+	}
+}

@@ -1,0 +1,77 @@
+// Command gateway connects message brokers with gRPC microservices.
+//
+// Each command is one file; run.go is the wiring of a gateway, to be read from
+// top to bottom.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// version and commit are set when the binary is built.
+var (
+	version = "development"
+	commit  = "unknown"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	os.Exit(execute(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// execute runs one command and returns the exit code of the process.
+func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	root := newRootCommand()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintln(stderr, "gateway:", err)
+	if hint, ok := errors.AsType[*hintedError](err); ok {
+		fmt.Fprintln(stderr, hint.hint)
+	}
+	return 1
+}
+
+// newRootCommand puts the commands together. Without a command the gateway runs,
+// as the reference product's binary does.
+func newRootCommand() *cobra.Command {
+	run := newRunCommand()
+	root := &cobra.Command{
+		Use:           "gateway",
+		Short:         "Connects message brokers with gRPC microservices",
+		Example:       run.Example,
+		Args:          cobra.NoArgs,
+		RunE:          run.RunE,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.Flags().AddFlagSet(run.Flags())
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return withHint(err, "see '"+cmd.CommandPath()+" --help'")
+	})
+	root.AddCommand(run, newCheckCommand(), newConfigCommand(), newDemoCommand(), newVersionCommand())
+	return root
+}
+
+// hintedError is an error with a line that tells what to do.
+type hintedError struct {
+	error
+	hint string
+}
+
+func (e *hintedError) Unwrap() error { return e.error }
+
+func withHint(err error, hint string) error { return &hintedError{err, hint} }

@@ -1,0 +1,273 @@
+package mq_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"mqgateway/internal/flow"
+	"mqgateway/internal/mq"
+)
+
+const grace = 30 * time.Second
+
+// listen runs a listener of queue Q until stop is called.
+func (b *bench) listen(concurrency int, h flow.Handler) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	l := mq.NewListener(b.manager, mq.Queue{Name: "Q", Prefetch: 100}, h, mq.ListenerOptions{
+		Concurrency: concurrency, Grace: flow.Grace(grace),
+		DeadLetters: &mq.DeadLetters{Kind: mq.Quorum, Instance: "pod-1"},
+		NewID:       func() string { return "made-id" },
+		Log:         b.log, Metrics: b.metrics,
+	})
+	ended := make(chan struct{})
+	go func() { defer close(ended); _ = l.Run(ctx) }()
+	return func() { cancel(); <-ended }
+}
+
+func TestFateOfAMessageIsItsError(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		err     error
+		want    mq.Outcome
+		letters int
+	}{
+		{"done", nil, mq.Ack, 0},
+		{"bad message", flow.Errorf(flow.BadMessage, "no text"), mq.Ack, 1},
+		{"no route", flow.Errorf(flow.RouteNotFound, "nothing"), mq.Ack, 1},
+		{"destination refuses for good", flow.Errorf(flow.DestinationFailed, "unimplemented").WithClass(flow.Permanent), mq.Ack, 1},
+		{"defect without a code", errors.New("oops"), mq.Ack, 1},
+		{"destination is down", flow.Errorf(flow.DestinationFailed, "refused"), mq.Retry, 0},
+		{"stopping", flow.Errorf(flow.DestinationFailed, "cancelled").WithClass(flow.Stopping), mq.Return, 0},
+		{"context ended", fmt.Errorf("calling: %w", context.Canceled), mq.Return, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench()
+				b.broker.put("Q", flow.Message{ID: "1"})
+				stop := b.listen(2, func(context.Context, *flow.Message) (*flow.Message, error) { return nil, tt.err })
+				synctest.Wait()
+				stop()
+				if diff := cmp.Diff([]mq.Outcome{tt.want}, b.broker.outcomes()); diff != "" {
+					t.Errorf("outcomes (-want +got):\n%s", diff)
+				}
+				if got := len(b.broker.published()); got != tt.letters {
+					t.Errorf("dead letters = %d, want %d", got, tt.letters)
+				}
+			})
+		})
+	}
+}
+
+func TestDeadLetterKeepsTheMessageAndTellsWhy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench()
+		sent := flow.Message{
+			CorrelID: "c", UserID: "guest", Expiry: 5 * time.Second, Persistence: flow.NonPersistent, Body: []byte("body"),
+			Headers: []flow.Header{{Name: "n", Value: int32(7)}, {Name: "CC", Value: []any{"x"}}, {Name: "x-death", Value: []any{}}},
+		}
+		b.broker.put("Q", sent)
+		stop := b.listen(1, func(_ context.Context, m *flow.Message) (*flow.Message, error) {
+			m.Body, m.Headers = []byte("changed on the way"), nil
+			m.Route.Name = "orders"
+			return nil, flow.Errorf(flow.RouteNotFound, "no entry %q", "orders")
+		})
+		synctest.Wait()
+		stop()
+		letters := b.broker.published()
+		if len(letters) != 1 {
+			t.Fatalf("dead letters = %d, want 1", len(letters))
+		}
+		got := letters[0]
+		want := flow.Message{
+			ID: "made-id", IDMade: true, CorrelID: "c", Persistence: flow.Persistent, Body: []byte("body"),
+			Source: flow.Source{Queue: "Q", Manager: "M"}, To: flow.Address{Key: "Q.DLQ"},
+			Headers: []flow.Header{
+				{Name: "n", Value: int32(7)},
+				{Name: "x-gateway-original-CC", Value: []any{"x"}},
+				{Name: "x-gateway-original-x-death", Value: []any{}},
+				{Name: "x-gateway-original-user-id", Value: "guest"},
+				{Name: "x-gateway-original-expiration", Value: "5000"},
+				{Name: "x-gateway-error-code", Value: "601"},
+				{Name: "x-gateway-error", Value: `no entry "orders"`},
+				{Name: "x-gateway-source-queue", Value: "Q"},
+				{Name: "x-gateway-failed-at", Value: time.Now().UTC().Format(time.RFC3339Nano)},
+				{Name: "x-gateway-instance", Value: "pod-1"},
+			},
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("dead letter (-want +got):\n%s", diff)
+		}
+		if diff := cmp.Diff([]mq.Queue{{Name: "Q.DLQ", Kind: mq.Quorum}}, b.broker.declared); diff != "" {
+			t.Errorf("declared (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestLargestHeadersOfADeadLetterAreCut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench()
+		b.broker.put("Q", flow.Message{ID: "1", Headers: []flow.Header{
+			{Name: "large", Value: strings.Repeat("x", 40<<10)},
+			{Name: "larger", Value: strings.Repeat("x", 70<<10)},
+			{Name: "small", Value: "kept"},
+		}})
+		stop := b.listen(1, func(context.Context, *flow.Message) (*flow.Message, error) {
+			return nil, flow.Errorf(flow.BadMessage, "headers are too large")
+		})
+		synctest.Wait()
+		stop()
+		headers := map[string]string{}
+		for _, h := range b.broker.published()[0].Headers {
+			headers[h.Name] = h.Text()
+		}
+		if headers["small"] != "kept" || len(headers["large"]) != 40<<10 {
+			t.Error("headers that fit are missing")
+		}
+		if _, ok := headers["larger"]; ok || headers["x-gateway-cut"] != "larger" {
+			t.Errorf("x-gateway-cut = %q, want the one that does not fit", headers["x-gateway-cut"])
+		}
+	})
+}
+
+func TestDeadLetterThatCannotBeWrittenLosesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench()
+		b.broker.publish = func(flow.Address, *flow.Message) error { return mq.ErrNacked }
+		b.broker.put("Q", flow.Message{ID: "1"})
+		start := time.Now()
+		stop := b.listen(1, func(context.Context, *flow.Message) (*flow.Message, error) {
+			return nil, flow.Errorf(flow.BadMessage, "no text")
+		})
+		time.Sleep(grace) // on the fake clock
+		synctest.Wait()
+		stop()
+		if diff := cmp.Diff([]mq.Outcome{mq.Return}, b.broker.outcomes()); diff != "" {
+			t.Errorf("outcomes (-want +got):\n%s", diff)
+		}
+		if b.logged.count("dead letter can't be written") != 1 {
+			t.Error("the failure is not logged once")
+		}
+		if time.Since(start) < time.Second {
+			t.Error("the message went back without a pause")
+		}
+	})
+}
+
+func TestLostSubscriptionIsReplacedWithoutWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench()
+		var inWork, most atomic.Int32
+		hold := make(chan struct{})
+		stop := b.listen(3, func(_ context.Context, m *flow.Message) (*flow.Message, error) {
+			most.Store(max(most.Load(), inWork.Add(1)))
+			defer inWork.Add(-1)
+			if m.ID == "slow" {
+				<-hold
+			}
+			return nil, nil
+		})
+		b.broker.put("Q", flow.Message{ID: "slow"}, flow.Message{ID: "slow"})
+		synctest.Wait()
+		b.broker.cut()
+		for range 10 {
+			b.broker.put("Q", flow.Message{ID: "fast"})
+		}
+		synctest.Wait()
+		if got := len(b.broker.outcomes()); got != 10 {
+			t.Errorf("settled on the new subscription = %d, want 10 while two of the old one are in work", got)
+		}
+		if most.Load() > 3 {
+			t.Errorf("in work at once = %d, want at most 3 over all subscriptions", most.Load())
+		}
+		close(hold)
+		synctest.Wait()
+		stop()
+		if got := len(b.broker.outcomes()); got != 10 {
+			t.Errorf("settled = %d, want 10: a stale delivery is never settled", got)
+		}
+		if got := b.counter(t, "gateway_messages_stale_total"); got != 2 {
+			t.Errorf("stale = %v, want 2", got)
+		}
+	})
+}
+
+func TestStopGivesBackWhatIsNotBegunAndFinishesTheRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench()
+		stop := b.listen(2, func(ctx context.Context, _ *flow.Message) (*flow.Message, error) {
+			select {
+			case <-time.After(grace / 2):
+				return nil, nil
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		})
+		b.broker.put("Q", make([]flow.Message, 10)...)
+		synctest.Wait()
+		stop()
+		acked, returned := 0, 0
+		for i, o := range b.broker.outcomes() {
+			switch o {
+			case mq.Ack:
+				acked++
+			case mq.Return:
+				returned++
+				if acked > 0 {
+					t.Errorf("outcome %d is a return after an ack, want returns at once", i)
+				}
+			}
+		}
+		if acked != 2 || returned != 8 {
+			t.Errorf("acked, returned = %d, %d, want 2, 8", acked, returned)
+		}
+	})
+}
+
+func TestGraceBoundsStopping(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench()
+		stop := b.listen(1, func(ctx context.Context, _ *flow.Message) (*flow.Message, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		})
+		b.broker.put("Q", flow.Message{ID: "1"})
+		synctest.Wait()
+		start := time.Now()
+		stop()
+		if got := time.Since(start); got != grace {
+			t.Errorf("stopping took %v, want the grace of %v", got, grace)
+		}
+		if diff := cmp.Diff([]mq.Outcome{mq.Return}, b.broker.outcomes()); diff != "" {
+			t.Errorf("outcomes (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestMissingQueueIsToldOnceAndReadWhenItAppears(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench()
+		b.broker.missing = true
+		stop := b.listen(1, func(context.Context, *flow.Message) (*flow.Message, error) { return nil, nil })
+		time.Sleep(time.Minute) // on the fake clock
+		if got := b.logged.count("queue is missing"); got != 1 {
+			t.Errorf("logged %d times, want once", got)
+		}
+		b.broker.mu.Lock()
+		b.broker.missing = false
+		b.broker.mu.Unlock()
+		b.broker.put("Q", flow.Message{ID: "1"})
+		time.Sleep(time.Minute)
+		stop()
+		if diff := cmp.Diff([]mq.Outcome{mq.Ack}, b.broker.outcomes()); diff != "" {
+			t.Errorf("outcomes (-want +got):\n%s", diff)
+		}
+	})
+}

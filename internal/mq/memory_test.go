@@ -1,0 +1,235 @@
+package mq_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
+
+	"mqgateway/internal/flow"
+	"mqgateway/internal/mq"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var errCut = errors.New("connection reset")
+
+// memory is a broker in memory, as little of one as listeners and publishers
+// need. Queues exist from their first use.
+type memory struct {
+	mu       sync.Mutex // guards all below
+	queues   map[string]chan *mq.Delivery
+	subs     []*memorySub
+	settled  []mq.Outcome
+	sent     []flow.Message
+	publish  func(flow.Address, *flow.Message) error // nil: it works
+	check    error
+	missing  bool // queues are missing
+	tag      uint64
+	declared []mq.Queue
+	states   chan mq.State
+}
+
+func newMemory() *memory {
+	return &memory{queues: map[string]chan *mq.Delivery{}, states: make(chan mq.State, 1)}
+}
+
+func (b *memory) queue(name string) chan *mq.Delivery {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.queues[name] == nil {
+		b.queues[name] = make(chan *mq.Delivery, 100)
+	}
+	return b.queues[name]
+}
+
+// put adds messages to a queue.
+func (b *memory) put(queue string, messages ...flow.Message) {
+	for _, m := range messages {
+		m.Source = flow.Source{Queue: queue, Manager: "M"}
+		b.queue(queue) <- &mq.Delivery{Message: m}
+	}
+}
+
+func (b *memory) Check(context.Context) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.check
+}
+
+func (b *memory) Declare(_ context.Context, q mq.Queue) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.declared = append(b.declared, q)
+	return nil
+}
+
+func (b *memory) Publish(ctx context.Context, to flow.Address, m *flow.Message) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.publish != nil {
+		if err := b.publish(to, m); err != nil {
+			return err
+		}
+	}
+	sent := *m
+	sent.To = to
+	b.sent = append(b.sent, sent)
+	return ctx.Err()
+}
+
+func (b *memory) Subscribe(_ context.Context, q mq.Queue) (mq.Subscription, error) {
+	deliveries := b.queue(q.Name)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.missing {
+		return nil, mq.ErrNoQueue
+	}
+	s := &memorySub{broker: b, deliveries: deliveries, lost: make(chan struct{}), cancelled: make(chan struct{})}
+	b.subs = append(b.subs, s)
+	return s, nil
+}
+
+func (b *memory) States() <-chan mq.State { return b.states }
+
+func (b *memory) Close() error { return nil }
+
+// cut loses the newest subscription.
+func (b *memory) cut() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.subs[len(b.subs)-1].lose()
+}
+
+func (b *memory) outcomes() []mq.Outcome {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return append([]mq.Outcome(nil), b.settled...)
+}
+
+func (b *memory) published() []flow.Message {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return append([]flow.Message(nil), b.sent...)
+}
+
+type memorySub struct {
+	broker     *memory
+	deliveries chan *mq.Delivery
+	lost       chan struct{}
+	cancelled  chan struct{}
+	once       sync.Once
+	cancelOnce sync.Once
+}
+
+func (s *memorySub) lose() { s.once.Do(func() { close(s.lost) }) }
+
+func (s *memorySub) Receive(ctx context.Context) (*mq.Delivery, error) {
+	select {
+	case <-s.lost:
+		return nil, errCut
+	default:
+	}
+	select {
+	case d := <-s.deliveries:
+		d.Settler = s
+		return d, nil
+	default:
+	}
+	select {
+	case d := <-s.deliveries:
+		d.Settler = s
+		return d, nil
+	case <-s.lost:
+		return nil, errCut
+	case <-s.cancelled:
+		return nil, mq.ErrCancelled
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (s *memorySub) Settle(_ *mq.Delivery, o mq.Outcome) error {
+	select {
+	case <-s.lost:
+		return mq.ErrStale
+	default:
+	}
+	s.broker.mu.Lock()
+	defer s.broker.mu.Unlock()
+	s.broker.settled = append(s.broker.settled, o)
+	return nil
+}
+
+func (s *memorySub) Cancel(context.Context) error {
+	s.cancelOnce.Do(func() { close(s.cancelled) })
+	return nil
+}
+
+func (s *memorySub) Close() error { s.lose(); return nil }
+
+// bench is a memory broker with what listeners and publishers need around it.
+type bench struct {
+	broker   *memory
+	managers *mq.Managers
+	manager  *mq.Manager
+	registry *prometheus.Registry
+	metrics  *mq.Metrics
+	logged   *syncBuffer
+	log      *slog.Logger
+}
+
+func newBench() *bench {
+	b := &bench{broker: newMemory(), managers: &mq.Managers{}, registry: prometheus.NewRegistry(), logged: &syncBuffer{}}
+	b.log = slog.New(slog.NewTextHandler(b.logged, nil))
+	b.metrics = mq.NewMetrics(b.registry)
+	b.manager = b.add("M", b.broker)
+	return b
+}
+
+func (b *bench) add(id string, broker *memory) *mq.Manager {
+	return b.managers.Add(id, broker, mq.ManagerOptions{Log: b.log, Metrics: b.metrics})
+}
+
+// counter reads a metric that has one label set.
+func (b *bench) counter(t *testing.T, name string) float64 {
+	t.Helper()
+	families, err := b.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := 0.0
+	for _, f := range families {
+		if f.GetName() != name {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			sum += m.GetCounter().GetValue() + m.GetGauge().GetValue()
+		}
+	}
+	return sum
+}
+
+// syncBuffer is a buffer for logs that goroutines write and the test reads.
+type syncBuffer struct {
+	mu sync.Mutex // guards b
+	b  bytes.Buffer
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *syncBuffer) count(text string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return strings.Count(s.b.String(), text)
+}
