@@ -1,0 +1,162 @@
+package rabbittest
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// bootLimit bounds a boot, which takes three seconds on an idle machine.
+const bootLimit = 2 * time.Minute
+
+// Node is one RabbitMQ server. Its user is guest, with that password.
+type Node struct {
+	home           *home
+	dir, name      string
+	port, httpPort int
+	distPort       int
+	version        string
+
+	// process and shell belong to the server while it runs; process is nil when
+	// it was stopped.
+	process *child
+	shell   *shell
+}
+
+// newNode boots a server. The caller holds the mutex of the process.
+func newNode() (*Node, error) {
+	h, err := openHome()
+	if err != nil {
+		return nil, err
+	}
+	n := &Node{home: h, port: freePort(), httpPort: freePort(), distPort: freePort()}
+	if n.dir, n.name, err = h.nextDir(); err != nil {
+		return nil, fmt.Errorf("making the folder of a RabbitMQ node: %w", err)
+	}
+	if err := n.configure(); err != nil {
+		return nil, fmt.Errorf("configuring a RabbitMQ node: %w", err)
+	}
+	if err := n.boot(); err != nil {
+		return nil, err
+	}
+	if n.version, err = n.shell.eval("rabbit_misc:version()"); err != nil {
+		n.end()
+		return nil, err
+	}
+	n.version = strings.Trim(n.version, `"`)
+	return n, nil
+}
+
+// configure writes the files that the server reads.
+func (n *Node) configure() error {
+	conf := fmt.Sprintf(`listeners.tcp.1 = %s
+management.tcp.ip = 127.0.0.1
+management.tcp.port = %d
+log.file.level = warning
+`, loopback(n.port), n.httpPort)
+	return errors.Join(
+		os.WriteFile(filepath.Join(n.dir, "rabbitmq.conf"), []byte(conf), 0o644),
+		os.WriteFile(filepath.Join(n.dir, "enabled_plugins"), []byte("[rabbitmq_management].\n"), 0o644),
+	)
+}
+
+// environment sets everything that would otherwise be shared with other servers
+// of the machine (https://www.rabbitmq.com/docs/configure#supported-environment-variables).
+func (n *Node) environment() []string {
+	at := n.home.install.path(n.dir)
+	return []string{
+		"PATH=" + os.Getenv("PATH"),
+		"LANG=C.UTF-8",
+		"TERM=dumb",
+		"HOME=" + at,
+		"ERL_EPMD_ADDRESS=127.0.0.1",
+		"ERL_EPMD_PORT=" + strconv.Itoa(n.home.epmdPort),
+		"RABBITMQ_NODENAME=" + n.name + "@localhost",
+		"RABBITMQ_DIST_PORT=" + strconv.Itoa(n.distPort),
+		"RABBITMQ_MNESIA_BASE=" + at + "/data",
+		"RABBITMQ_LOG_BASE=" + at + "/log",
+		"RABBITMQ_CONFIG_FILE=" + at + "/rabbitmq.conf",
+		"RABBITMQ_CONF_ENV_FILE=" + at + "/none",
+		"RABBITMQ_ENABLED_PLUGINS_FILE=" + at + "/enabled_plugins",
+		// The server keeps its Erlang shell on standard input, and its process is
+		// the one that was started.
+		"RABBITMQ_ALLOW_INPUT=true",
+		"RABBITMQ_SCHEDULER_BIND_TYPE=u",
+		"RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=-kernel inet_dist_use_interface {127,0,0,1} -rabbit quorum_tick_interval 250",
+	}
+}
+
+// boot starts the server and waits until it takes connections.
+func (n *Node) boot() error {
+	cmd := n.home.install.command(n.dir, server)
+	cmd.Env = n.environment()
+	cmd.Dir = n.dir
+	sh, err := newShell(cmd)
+	if err != nil {
+		return fmt.Errorf("connecting to the shell of RabbitMQ: %w", err)
+	}
+	process, err := startChild(cmd)
+	if err != nil {
+		return fmt.Errorf("starting RabbitMQ: %w", err)
+	}
+	for _, port := range []int{n.httpPort, n.port} {
+		if err := awaitPort(process, port); err != nil {
+			process.kill()
+			return fmt.Errorf("starting RabbitMQ: %w; it printed:\n%s", err, sh.tail())
+		}
+	}
+	n.process, n.shell = process, sh
+	return nil
+}
+
+// Version is the version of the server, such as 3.10.8.
+func (n *Node) Version() string { return n.version }
+
+// Address is host and port of AMQP.
+func (n *Node) Address() string { return loopback(n.port) }
+
+// ManagementURI is the address of the management plugin, with user and password.
+func (n *Node) ManagementURI() string { return "http://guest:guest@" + loopback(n.httpPort) }
+
+// Stop ends the server in order: it closes connections and saves its state.
+func (n *Node) Stop(t testing.TB) {
+	t.Helper()
+	n.process.signal(syscall.SIGTERM)
+	if !n.process.wait(bootLimit) {
+		t.Errorf("stopping RabbitMQ: it runs after %s; it printed:\n%s", bootLimit, n.shell.tail())
+	}
+	n.end()
+}
+
+// Kill ends the server at once, as a failure of its machine would.
+func (n *Node) Kill(testing.TB) { n.end() }
+
+// Start boots the server again after Stop or Kill, on the same ports, with the
+// data it had.
+func (n *Node) Start(t testing.TB) {
+	t.Helper()
+	if err := n.boot(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Pause freezes the server: its connections stay, nothing answers.
+func (n *Node) Pause(testing.TB) { n.process.signal(syscall.SIGSTOP) }
+
+// Resume lets a frozen server go on.
+func (n *Node) Resume(testing.TB) { n.process.signal(syscall.SIGCONT) }
+
+// end ends the process, when there is one.
+func (n *Node) end() {
+	if n.process == nil {
+		return
+	}
+	n.process.kill()
+	n.process, n.shell = nil, nil
+}

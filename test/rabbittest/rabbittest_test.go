@@ -1,0 +1,133 @@
+package rabbittest_test
+
+import (
+	"os"
+	"testing"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+	"go.uber.org/goleak"
+
+	"mqgateway/test/rabbittest"
+)
+
+func TestMain(m *testing.M) {
+	os.Exit(rabbittest.Main(m, func() error { return goleak.Find() }))
+}
+
+func publish(t *testing.T, ch *amqp.Channel, queue string) {
+	t.Helper()
+	if _, err := ch.QueueDeclare(queue, true, false, false, false, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := ch.Confirm(false); err != nil {
+		t.Fatal(err)
+	}
+	confirm, err := ch.PublishWithDeferredConfirm("", queue, false, false, amqp.Publishing{DeliveryMode: amqp.Persistent, Body: []byte("body")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !confirm.Wait() {
+		t.Fatal("the message was not confirmed")
+	}
+}
+
+func TestVHostsAreSeparate(t *testing.T) {
+	n := rabbittest.Shared(t)
+	a, b := n.VHost(t), n.VHost(t)
+	publish(t, a.Channel(t), "очередь")
+	if got := a.Messages(t, "очередь"); got != 1 {
+		t.Errorf("Messages() = %d, want 1", got)
+	}
+	if got := b.Messages(t, "очередь"); got != -1 {
+		t.Errorf("Messages() of a queue that does not exist = %d, want -1", got)
+	}
+}
+
+func TestCloseConnections(t *testing.T) {
+	n := rabbittest.Shared(t)
+	a, b := n.VHost(t), n.VHost(t)
+	closed := a.Channel(t).NotifyClose(make(chan *amqp.Error, 1))
+	other := b.Channel(t)
+	a.CloseConnections(t)
+	if err := <-closed; err == nil || err.Code != amqp.ConnectionForced {
+		t.Errorf("closed with %v, want code %d", err, amqp.ConnectionForced)
+	}
+	if other.IsClosed() {
+		t.Error("the connection of another virtual host is closed")
+	}
+}
+
+func TestCloseConnectionsByName(t *testing.T) {
+	n := rabbittest.Shared(t)
+	config := amqp.Config{Properties: amqp.NewConnectionProperties()}
+	config.Properties.SetClientConnectionName("named")
+	conn, err := amqp.DialConfig(n.VHost(t).URI(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed := conn.NotifyClose(make(chan *amqp.Error, 1))
+	n.CloseConnections(t, "named")
+	if err := <-closed; err == nil || err.Code != amqp.ConnectionForced {
+		t.Errorf("closed with %v, want code %d", err, amqp.ConnectionForced)
+	}
+}
+
+// One node for all that a test can do to it, since each boot takes seconds.
+func TestNodeOfItsOwn(t *testing.T) {
+	n := rabbittest.Start(t)
+	v := n.VHost(t)
+	publish(t, v.Channel(t), "q")
+
+	n.Kill(t)
+	if _, err := amqp.Dial(v.URI()); err == nil {
+		t.Error("connected to a killed server")
+	}
+	n.Start(t)
+	if got := v.Messages(t, "q"); got != 1 {
+		t.Errorf("Messages() after a kill = %d, want 1", got)
+	}
+
+	conn, err := amqp.Dial(v.URI())
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocked := conn.NotifyBlocked(make(chan amqp.Blocking, 2))
+	ch, err := conn.Channel()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.SetMemoryAlarm(t, true)
+	if err := ch.Publish("", "q", false, false, amqp.Publishing{DeliveryMode: amqp.Persistent}); err != nil {
+		t.Error(err)
+	}
+	if b := <-blocked; !b.Active {
+		t.Errorf("first notice is %+v, want active", b)
+	}
+	n.SetMemoryAlarm(t, false)
+	if b := <-blocked; b.Active {
+		t.Errorf("second notice is %+v, want not active", b)
+	}
+
+	n.Pause(t)
+	declared := make(chan error, 1)
+	go func() {
+		_, err := ch.QueueDeclarePassive("q", true, false, false, false, nil)
+		declared <- err
+	}()
+	select {
+	case err := <-declared:
+		t.Errorf("a paused server answers %v", err)
+	case <-time.After(200 * time.Millisecond):
+	}
+	n.Resume(t)
+	if err := <-declared; err != nil {
+		t.Error(err)
+	}
+
+	n.Stop(t)
+	n.Start(t)
+	if got := v.Messages(t, "q"); got != 2 {
+		t.Errorf("Messages() after a stop = %d, want 2", got)
+	}
+}

@@ -1,0 +1,167 @@
+package rabbittest
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+)
+
+// VHost is a virtual host that belongs to one test.
+type VHost struct {
+	Name string
+	Node *Node
+}
+
+var vhosts atomic.Int64
+
+// VHost makes a virtual host, which is deleted, with its connections, at the end
+// of the test.
+func (n *Node) VHost(t testing.TB) *VHost {
+	t.Helper()
+	v := &VHost{Name: "test-" + strconv.FormatInt(vhosts.Add(1), 10), Node: n}
+	if err := n.manage(http.MethodPut, "/api/vhosts/"+v.Name, ""); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if n.process == nil {
+			return
+		}
+		if err := n.manage(http.MethodDelete, "/api/vhosts/"+v.Name, ""); err != nil {
+			t.Error(err)
+		}
+	})
+	return v
+}
+
+// URI is the address of the virtual host for AMQP, with user and password.
+func (v *VHost) URI() string { return "amqp://guest:guest@" + v.Node.Address() + "/" + v.Name }
+
+// Channel opens a channel on a connection of its own, for what a foreign
+// program does in a test. Both are closed at the end of the test.
+func (v *VHost) Channel(t testing.TB) *amqp.Channel {
+	t.Helper()
+	conn, err := amqp.Dial(v.URI())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.CloseDeadline(time.Now().Add(5 * time.Second)) })
+	ch, err := conn.Channel()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ch
+}
+
+// SetPolicy gives the queues whose names match pattern the policy, a JSON object
+// such as {"dead-letter-exchange":""}.
+func (v *VHost) SetPolicy(t testing.TB, name, pattern, definition string) {
+	t.Helper()
+	body := fmt.Sprintf(`{"pattern":%q,"definition":%s,"apply-to":"queues"}`, pattern, definition)
+	if err := v.Node.manage(http.MethodPut, "/api/policies/"+v.Name+"/"+url.PathEscape(name), body); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Messages counts the messages of a queue, those that were delivered and not
+// settled among them; -1 is a queue that does not exist. For a quorum queue the
+// figure is up to a quarter of a second old.
+func (v *VHost) Messages(t testing.TB, queue string) int {
+	t.Helper()
+	answer := v.Node.eval(t, fmt.Sprintf(
+		`case rabbit_amqqueue:lookup(rabbit_misc:r(<<%s>>, queue, <<%s>>)) of `+
+			`{ok, Q} -> proplists:get_value(messages, rabbit_amqqueue:info(Q, [messages])); `+
+			`_ -> -1 end`, erlang(v.Name), erlang(queue)))
+	count, err := strconv.Atoi(answer)
+	if err != nil {
+		t.Fatalf("counting the messages of %q: RabbitMQ answers %s", queue, answer)
+	}
+	return count
+}
+
+// CloseConnections closes the connections of the virtual host from the server's
+// side, as an operator would.
+func (v *VHost) CloseConnections(t testing.TB) {
+	t.Helper()
+	v.Node.closeConnections(t, fmt.Sprintf("rabbit_reader:info(P, [vhost]) =:= [{vhost, <<%s>>}]", erlang(v.Name)))
+}
+
+// CloseConnections closes the connections of that name (the client property
+// connection_name) from the server's side.
+func (n *Node) CloseConnections(t testing.TB, name string) {
+	t.Helper()
+	n.closeConnections(t, fmt.Sprintf(
+		"lists:keymember(<<%s>>, 3, proplists:get_value(client_properties, rabbit_reader:info(P, [client_properties])))", erlang(name)))
+}
+
+func (n *Node) closeConnections(t testing.TB, condition string) {
+	t.Helper()
+	answer := n.eval(t, fmt.Sprintf(
+		`[rabbit_networking:close_connection(P, "closed by a test") || P <- rabbit_networking:local_connections(), %s], ok`, condition))
+	if answer != "ok" {
+		t.Errorf("closing connections: RabbitMQ answers %s", answer)
+	}
+}
+
+// SetMemoryAlarm makes the server believe that it is short of memory, or no
+// longer: it blocks the connections that publish.
+func (n *Node) SetMemoryAlarm(t testing.TB, on bool) {
+	t.Helper()
+	watermark := "0.4"
+	if on {
+		watermark = "0.000001"
+	}
+	if answer := n.eval(t, "vm_memory_monitor:set_vm_memory_high_watermark("+watermark+")"); answer != "ok" {
+		t.Errorf("setting the memory watermark: RabbitMQ answers %s", answer)
+	}
+}
+
+func (n *Node) eval(t testing.TB, expression string) string {
+	t.Helper()
+	answer, err := n.shell.eval(expression)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer
+}
+
+// erlang writes the inside of a binary: the bytes of the text.
+func erlang(text string) string {
+	var b strings.Builder
+	for i := range len(text) {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(strconv.Itoa(int(text[i])))
+	}
+	return b.String()
+}
+
+var client = &http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: true}}
+
+// manage calls the HTTP API of the management plugin.
+func (n *Node) manage(method, path, body string) error {
+	req, err := http.NewRequest(method, n.ManagementURI()+path, bytes.NewBufferString(body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := client.Do(req)
+	if err != nil {
+		return fmt.Errorf("asking RabbitMQ: %w", err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode >= 300 {
+		text, _ := io.ReadAll(io.LimitReader(resp.Body, 500))
+		return fmt.Errorf("asking RabbitMQ for %s %s: %s: %s", method, path, resp.Status, text)
+	}
+	return nil
+}
