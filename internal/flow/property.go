@@ -39,7 +39,7 @@ var Properties = []Property{
 	},
 	{
 		Name: "ReplyToQ", Aliases: []string{"JMSReplyTo", "replyTo"},
-		Text: func(m *Message) string { return m.ReplyTo },
+		Text: replyTo,
 		Set:  setReplyTo,
 	},
 	{
@@ -64,7 +64,7 @@ var Properties = []Property{
 	},
 	{
 		Name: "MsgType",
-		Text: func(m *Message) string { return decimal(int64(messageType(m))) },
+		Text: func(m *Message) string { return decimal(int64(MessageTypeOf(m))) },
 		Set:  setMessageType,
 	},
 	{
@@ -136,13 +136,20 @@ var expirationTime = Property{
 	Set: setExpirationTime,
 }
 
+// propertyByName has every name and alias as it is written in the table, so that
+// those are found without changing their case, and in lower case.
 var propertyByName = func() map[string]*Property {
-	byName := map[string]*Property{"jmsexpiration": &expirationTime}
+	byName := map[string]*Property{}
+	add := func(p *Property, name string) {
+		byName[name] = p
+		byName[strings.ToLower(name)] = p
+	}
+	add(&expirationTime, expirationTime.Name)
 	for i := range Properties {
 		p := &Properties[i]
-		byName[strings.ToLower(p.Name)] = p
+		add(p, p.Name)
 		for _, alias := range p.Aliases {
-			byName[strings.ToLower(alias)] = p
+			add(p, alias)
 		}
 	}
 	return byName
@@ -187,8 +194,9 @@ func fromQueue(text func(*Message) string) func(*Message) string {
 	}
 }
 
-// messageType is the type as set, else guessed as MQ clients would.
-func messageType(m *Message) MessageType {
+// MessageTypeOf is the type as it was set, else, for a message read from a
+// queue, as MQ clients would guess it; 0 is not known.
+func MessageTypeOf(m *Message) MessageType {
 	switch {
 	case m.Type != 0:
 		return m.Type
@@ -201,26 +209,50 @@ func messageType(m *Message) MessageType {
 	}
 }
 
-// replyToManager is the manager that was read from when the sender named none.
-func replyToManager(m *Message) string {
-	if m.ReplyToManager == "" && m.ReplyTo != "" {
-		return m.Source.Manager
+// replyTo is the queue alone where the sender wrote the JMS form.
+func replyTo(m *Message) string {
+	if _, queue, ok := cutJMSQueue(m.ReplyTo); ok {
+		return queue
 	}
-	return m.ReplyToManager
+	return m.ReplyTo
+}
+
+// replyToManager is the manager that the JMS form of the address names, else
+// the one that was read from, when the sender named none.
+func replyToManager(m *Message) string {
+	if m.ReplyToManager != "" || m.ReplyTo == "" {
+		return m.ReplyToManager
+	}
+	if manager, _, ok := cutJMSQueue(m.ReplyTo); ok && manager != "" {
+		return manager
+	}
+	return m.Source.Manager
+}
+
+// jmsQueuePrefix begins the address of a queue as JMS clients of MQ write it.
+const jmsQueuePrefix = "queue://"
+
+// cutJMSQueue takes queue://manager/queue?options apart; the manager may be empty.
+func cutJMSQueue(text string) (manager, queue string, ok bool) {
+	rest, ok := strings.CutPrefix(text, jmsQueuePrefix)
+	if !ok {
+		return "", "", false
+	}
+	manager, queue, _ = strings.Cut(rest, "/")
+	queue, _, _ = strings.Cut(queue, "?")
+	return manager, queue, queue != ""
 }
 
 // setReplyTo understands the JMS form queue://manager/queue, too.
 func setReplyTo(m *Message, text string) error {
-	rest, ok := strings.CutPrefix(text, "queue://")
-	if !ok {
+	if !strings.HasPrefix(text, jmsQueuePrefix) {
 		m.ReplyTo = text
 		return nil
 	}
-	manager, queue, ok := strings.Cut(rest, "/")
-	if !ok || queue == "" {
+	manager, queue, ok := cutJMSQueue(text)
+	if !ok {
 		return fmt.Errorf("%q is not of the form queue://<manager>/<queue>", text)
 	}
-	queue, _, _ = strings.Cut(queue, "?")
 	m.ReplyTo = queue
 	if manager != "" {
 		m.ReplyToManager = manager

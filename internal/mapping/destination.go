@@ -1,0 +1,97 @@
+package mapping
+
+import (
+	"slices"
+	"strings"
+
+	"mqgateway/api/proto/gateway/mq"
+	"mqgateway/internal/flow"
+)
+
+// The call metadata that names a destination.
+const (
+	overrideQueue   = "x-synapse-override-destination-queue"
+	overrideManager = "x-synapse-override-destination-manager"
+)
+
+// rank is one place that may name a destination; the first one counts.
+type rank struct {
+	// place names it in errors.
+	place          string
+	queue, manager string
+}
+
+// replyToPlace is the rank whose destination is a reply address.
+const replyToPlace = `systemHeaders["ReplyToQ"]`
+
+// destination decides where m goes. A reply address that is used up as the
+// destination is no longer the reply address of m.
+func (o *Outbound) destination(m *flow.Message, information *mq.MqMessageInformation) (flow.Address, error) {
+	chosen := rank{}
+	if o.options.CustomDestination {
+		chosen = firstOf(o.ranks(m, information))
+	}
+	if chosen.place == replyToPlace {
+		m.ReplyTo, m.ReplyToManager = "", ""
+	}
+	to := o.sendTo
+	if chosen.queue != "" {
+		var err error
+		if to, err = parseDestination(chosen.queue); err != nil {
+			return to, flow.Errorf(flow.BadMessage, "%s: %w", chosen.place, err)
+		}
+	}
+	if to.IsZero() {
+		return to, flow.Errorf(flow.BadMessage, "message names no destination, and mq.connection.sendQueue is not set")
+	}
+	return o.on(chosen.manager, to)
+}
+
+// ranks are the places that may name the destination of m, the strongest first.
+func (o *Outbound) ranks(m *flow.Message, information *mq.MqMessageInformation) []rank {
+	ranks := []rank{
+		{overrideQueue, m.Call.Value(overrideQueue), m.Call.Value(overrideManager)},
+		{"extension.destinationQueue", information.GetDestinationQueue(), information.GetDestinationManager()},
+	}
+	if o.options.Role == flow.Consumer {
+		ranks = append(ranks, rank{replyToPlace, m.ReplyTo, m.ReplyToManager})
+	}
+	return ranks
+}
+
+// firstOf is the first rank with a queue. A manager alone goes with the queue of
+// the next rank that has one; without any, it comes back alone.
+func firstOf(ranks []rank) rank {
+	manager := ""
+	for _, r := range ranks {
+		if manager == "" {
+			manager = r.manager
+		}
+		if r.queue != "" {
+			return rank{r.place, r.queue, manager}
+		}
+	}
+	return rank{manager: manager}
+}
+
+// on puts the address on a manager; an empty one is any that is available.
+func (o *Outbound) on(manager string, to flow.Address) (flow.Address, error) {
+	if manager != "" && !slices.Contains(o.options.Managers, manager) {
+		return to, flow.Errorf(flow.BrokerFailed, "manager %.255q is not configured for destination %q; configured: %s",
+			manager, to, strings.Join(o.options.Managers, ", ")).WithClass(flow.Permanent)
+	}
+	to.Manager = manager
+	return to, nil
+}
+
+// parseDestination reads an address whose parts a broker can take.
+func parseDestination(text string) (flow.Address, error) {
+	to, err := flow.ParseAddress(text)
+	if err != nil {
+		return flow.Address{}, err
+	}
+	if err := checkShort("exchange", to.Exchange); err != nil {
+		return flow.Address{}, err
+	}
+	return to, checkShort("queue or routing key", to.Key)
+}
