@@ -64,6 +64,9 @@ type Queue struct {
 	// Kind lets the driver declare the queue, durable, when it is missing. An
 	// existing queue is never declared again.
 	Kind QueueKind
+	// Unlimited queues, when they are declared, deliver a message again however
+	// often it was, where the broker would otherwise drop it at some count.
+	Unlimited bool
 }
 
 // QueueKind is the kind of a queue that the gateway may declare.

@@ -1,0 +1,94 @@
+package rabbitmq
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"mqgateway/internal/mq"
+)
+
+// Declare implements [mq.Declarer].
+func (b *Broker) Declare(ctx context.Context, q mq.Queue) error {
+	s := b.consuming.peek()
+	if s == nil { // a blocked publishing connection would not answer
+		var err error
+		if s, err = b.publishing.get(ctx); err != nil {
+			return err
+		}
+	}
+	return s.ensure(ctx, q)
+}
+
+// ensure looks a queue up, and makes it when it is missing and may be made. Each
+// question has a channel of its own, since a negative answer closes it.
+func (s *session) ensure(ctx context.Context, q mq.Queue) error {
+	if len(q.Name) > maxShort {
+		return fmt.Errorf("queue %q: the name has %d bytes; the limit is %d", clip(q.Name), len(q.Name), maxShort)
+	}
+	err := s.aside(ctx, func(ch *throwAway) error {
+		_, err := ch.QueueDeclarePassive(q.Name, true, false, false, false, nil)
+		return err
+	})
+	switch {
+	case err == nil:
+		return nil
+	case !isCode(err, amqp.NotFound):
+		return fmt.Errorf("looking up queue %q: %w", q.Name, err)
+	case q.Kind == mq.Existing:
+		return fmt.Errorf("%w: %q: create it, or set mq.connection.declareQueues (%w)", mq.ErrNoQueue, q.Name, err)
+	}
+	err = s.aside(ctx, func(ch *throwAway) error {
+		_, err := ch.QueueDeclare(q.Name, true, false, false, false, s.arguments(q))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("declaring %s queue %q: %w", q.Kind, q.Name, err)
+	}
+	return nil
+}
+
+// arguments are those of a new queue. Servers before 4.0 take a delivery limit
+// of -1 for one that is exceeded already, and have none unless told
+// (https://www.rabbitmq.com/docs/quorum-queues#poison-message-handling).
+func (s *session) arguments(q mq.Queue) amqp.Table {
+	args := amqp.Table{amqp.QueueTypeArg: string(q.Kind)}
+	if q.Unlimited && q.Kind == mq.Quorum && s.serverMajor() >= 4 {
+		args["x-delivery-limit"] = int64(-1)
+	}
+	return args
+}
+
+// serverMajor is the major version of the broker, 0 when it does not tell.
+func (s *session) serverMajor() int {
+	version, _ := s.conn.Properties["version"].(string)
+	major, _, _ := strings.Cut(version, ".")
+	n, err := strconv.Atoi(major)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// knowsExchange looks an exchange up, and remembers that it exists. A missing one
+// is [mq.ErrReturned]; any other error means that nobody could tell.
+func (s *session) knowsExchange(ctx context.Context, name string) error {
+	if _, ok := s.exchanges.Load(name); ok || name == "" {
+		return nil
+	}
+	err := s.aside(ctx, func(ch *throwAway) error {
+		return ch.ExchangeDeclarePassive(name, amqp.ExchangeDirect, true, false, false, false, nil)
+	})
+	switch {
+	case err == nil:
+		s.exchanges.Store(name, true)
+		return nil
+	case isCode(err, amqp.NotFound):
+		return fmt.Errorf("%w: exchange %q does not exist", mq.ErrReturned, name)
+	default:
+		return fmt.Errorf("looking up exchange %q: %w", name, err)
+	}
+}

@@ -1,0 +1,103 @@
+package rabbitmq
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"slices"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+)
+
+const (
+	connectTimeout   = 5 * time.Second
+	handshakeTimeout = 10 * time.Second
+	// writeTimeout is as long as silence is borne in the other direction: one and
+	// a half heartbeats of the default length.
+	writeTimeout = 15 * time.Second
+	// frameSize is the broker's own default, which the client library would not
+	// ask for by itself.
+	frameSize = 128 << 10
+)
+
+// keepAlive finds a dead peer of a connection that is idle.
+var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3}
+
+// dial tries each address once, in random order, and returns the first session.
+func (b *Broker) dial(ctx context.Context, addresses []address, purpose string) (*session, error) {
+	addresses = slices.Clone(addresses)
+	rand.Shuffle(len(addresses), func(i, j int) { addresses[i], addresses[j] = addresses[j], addresses[i] })
+	var failed error
+	for _, a := range addresses {
+		s, err := b.connect(ctx, a, purpose)
+		if err == nil {
+			return s, nil
+		}
+		err = fmt.Errorf("connecting to %s: %w", a, err)
+		if failed != nil {
+			err = fmt.Errorf("%w; %w", failed, err)
+		}
+		failed = err
+	}
+	return nil, failed
+}
+
+// connect opens one connection, with a network connection of ours under it.
+func (b *Broker) connect(ctx context.Context, a address, purpose string) (*session, error) {
+	conn, raw, err := dialNetwork(ctx, a)
+	if err != nil {
+		return nil, err
+	}
+	socket := newSocket(conn, raw, writeTimeout)
+	b.tasks.group.Go(socket.write)
+	_ = socket.SetDeadline(time.Now().Add(handshakeTimeout)) // the library lifts it
+	stop := context.AfterFunc(ctx, socket.kill)
+	client, err := amqp.Open(socket, b.clientConfig(a, purpose))
+	if !stop() {
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		socket.kill()
+		return nil, err
+	}
+	return newSession(b, client, socket, a), nil
+}
+
+// dialNetwork connects, with TLS where the address asks for it; raw is the
+// connection below TLS.
+func dialNetwork(ctx context.Context, a address) (conn, raw net.Conn, err error) {
+	dialer := net.Dialer{Timeout: connectTimeout, KeepAliveConfig: keepAlive, Control: limitUnacknowledged(writeTimeout)}
+	raw, err = dialer.DialContext(ctx, "tcp", a.String())
+	if err != nil || !a.tls {
+		return raw, raw, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
+	defer cancel()
+	secure := tls.Client(raw, &tls.Config{ServerName: a.host, MinVersion: tls.VersionTLS12})
+	if err := secure.HandshakeContext(ctx); err != nil {
+		_ = raw.Close()
+		return nil, nil, err
+	}
+	return secure, raw, nil
+}
+
+// clientConfig is made anew for each connection: the library writes into it.
+func (b *Broker) clientConfig(a address, purpose string) amqp.Config {
+	name := a.name
+	if name == "" {
+		name = b.instance
+	}
+	properties := amqp.NewConnectionProperties()
+	properties.SetClientConnectionName(name + " " + purpose)
+	return amqp.Config{
+		SASL:       []amqp.Authentication{&amqp.PlainAuth{Username: a.username, Password: a.password}},
+		Vhost:      a.vhost,
+		FrameSize:  frameSize,
+		Heartbeat:  a.heartbeat,
+		Properties: properties,
+		Locale:     "en_US",
+	}
+}

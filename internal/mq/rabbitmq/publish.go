@@ -1,0 +1,99 @@
+package rabbitmq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"mqgateway/internal/flow"
+	"mqgateway/internal/mq"
+)
+
+// Publish implements [mq.Broker].
+func (b *Broker) Publish(ctx context.Context, to flow.Address, m *flow.Message) error {
+	s, err := b.publishing.get(ctx)
+	if err != nil {
+		return fmt.Errorf("nothing was sent: %w", err)
+	}
+	p, err := s.outgoing(to, m)
+	if err != nil {
+		return err
+	}
+	if reason := s.blocked.Load(); reason != nil {
+		return fmt.Errorf("nothing was sent: %w", blockedError(*reason))
+	}
+	return s.publish(ctx, to, p)
+}
+
+// publish sends a message on the channel that all share. When that ends
+// under it, the message is tried once more, alone.
+func (s *session) publish(ctx context.Context, to flow.Address, p *amqp.Publishing) error {
+	if err := s.knowsExchange(ctx, to.Exchange); err != nil {
+		if errors.Is(err, mq.ErrReturned) {
+			return err
+		}
+		return fmt.Errorf("nothing was sent: %w", err)
+	}
+	if _, suspect := s.suspects.Load(to.Exchange); suspect {
+		return s.publishAlone(ctx, to, p)
+	}
+	w, err := s.window.get(ctx)
+	if err != nil {
+		return fmt.Errorf("nothing was sent: %w", err)
+	}
+	err = w.publish(ctx, to, p)
+	if !errors.Is(err, errChannelDied) {
+		return err
+	}
+	if isCode(err, amqp.NotFound) {
+		s.exchanges.Clear()
+	}
+	return s.publishAlone(ctx, to, p)
+}
+
+// publishAlone sends a message on a channel of its own, so that if it ends that
+// channel it is known to be the reason, and nobody else suffers. Whatever is not
+// known for sure is [mq.ErrUnknown]: the message may have been sent before.
+func (s *session) publishAlone(ctx context.Context, to flow.Address, p *amqp.Publishing) error {
+	err := s.knowsExchange(ctx, to.Exchange)
+	if err == nil {
+		err = s.aside(ctx, func(ch *throwAway) error {
+			w, err := s.newWindow(ch.Channel, ch.closes, 1)
+			if err != nil {
+				return err
+			}
+			return w.publish(ctx, to, p)
+		})
+	}
+	switch {
+	case err == nil:
+		s.suspects.Delete(to.Exchange)
+		return nil
+	case errors.Is(err, errChannelDied):
+		return s.refusal(to, err)
+	case errors.Is(err, mq.ErrReturned), errors.Is(err, mq.ErrNacked), errors.Is(err, mq.ErrUnknown):
+		return err
+	default:
+		return fmt.Errorf("%w: %w", mq.ErrUnknown, err)
+	}
+}
+
+// refusal is the error of a message that ended the channel that it was alone on.
+func (s *session) refusal(to flow.Address, err error) error {
+	reason, ok := errors.AsType[*amqp.Error](err)
+	if !ok {
+		return fmt.Errorf("%w: %w", mq.ErrUnknown, err)
+	}
+	switch reason.Code {
+	case amqp.PreconditionFailed:
+		return flow.Errorf(flow.BadMessage, "the broker refuses the message: %s", reason.Reason)
+	case amqp.NotFound:
+		s.exchanges.Clear()
+		return fmt.Errorf("%w: %s", mq.ErrReturned, reason.Reason)
+	default: // 403 above all: the user may not write there
+		s.suspects.Store(to.Exchange, true)
+		return fmt.Errorf("%w: %s", mq.ErrNacked, reason.Reason)
+	}
+}

@@ -1,0 +1,189 @@
+package rabbitmq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"mqgateway/internal/flow"
+	"mqgateway/internal/mq"
+)
+
+// maxInFlight is the number of publishes that wait for their confirms at once.
+const maxInFlight = 1024
+
+// errChannelDied tells that the channel ended while a publish was in flight on it,
+// by an exception that one of those in flight brought about.
+var errChannelDied = errors.New("channel is gone")
+
+// window is a channel in confirm mode with a bounded number of publishes in
+// flight.
+type window struct {
+	session *session
+	ch      *amqp.Channel
+	closes  chan *amqp.Error
+	// returns has room for a return of each publish in flight, so that the
+	// library never waits to hand one over.
+	returns chan amqp.Return
+	// loss reads why the channel ended; nil when nobody told.
+	loss func() error
+
+	// places holds the free ones.
+	places chan *place
+	mu     sync.Mutex // guards the contents of all
+	all    []place
+}
+
+// place is one publish in flight: what a return of it would look like.
+type place struct {
+	taken             bool
+	exchange, key, id string
+	// returned is the broker's reason; empty when the message was not returned.
+	returned string
+}
+
+// openWindow opens the channel that publishes share.
+func (s *session) openWindow() (*window, error) {
+	ch, err := s.conn.Channel()
+	if err != nil {
+		return nil, fmt.Errorf("opening a channel: %w", err)
+	}
+	return s.newWindow(ch, ch.NotifyClose(make(chan *amqp.Error, 1)), maxInFlight)
+}
+
+// newWindow puts a channel into confirm mode, for size publishes at once.
+func (s *session) newWindow(ch *amqp.Channel, closes chan *amqp.Error, size int) (*window, error) {
+	w := &window{
+		session: s, ch: ch, closes: closes,
+		returns: ch.NotifyReturn(make(chan amqp.Return, size)),
+		loss:    sync.OnceValue(func() error { return s.lossOf(closes) }),
+		places:  make(chan *place, size),
+		all:     make([]place, size),
+	}
+	for i := range w.all {
+		w.places <- &w.all[i]
+	}
+	if err := ch.Confirm(false); err != nil {
+		_ = ch.Close()
+		return nil, fmt.Errorf("asking for confirms: %w", err)
+	}
+	return w, nil
+}
+
+// publish sends a message and waits for what becomes of it. When the error is
+// [errChannelDied], the message may be what ended the channel.
+func (w *window) publish(ctx context.Context, to flow.Address, p *amqp.Publishing) error {
+	timeout := w.session.broker.confirmTimeout
+	timer := time.NewTimer(timeout)
+	defer timer.Stop()
+	var pl *place
+	select {
+	case pl = <-w.places:
+	case <-timer.C:
+		return fmt.Errorf("nothing was sent: all %d places for messages without a confirm were taken for %s", len(w.all), timeout)
+	case <-ctx.Done():
+		return fmt.Errorf("nothing was sent: %w", context.Cause(ctx))
+	}
+	w.take(pl, to, p.MessageId)
+	confirm, err := w.ch.PublishWithDeferredConfirm(to.Exchange, to.Key, true, false, *p)
+	if err != nil {
+		w.release(pl)
+		return w.died()
+	}
+	select {
+	case <-confirm.Done():
+		return w.judge(pl, confirm.Acked())
+	case <-timer.C:
+		w.abandon(pl, confirm)
+		return fmt.Errorf("%w: no confirm within %s", mq.ErrUnknown, timeout)
+	case <-ctx.Done():
+		w.abandon(pl, confirm)
+		return fmt.Errorf("%w: %w", mq.ErrUnknown, context.Cause(ctx))
+	}
+}
+
+// take notes what is in flight. It comes before sending: a return may be quick.
+func (w *window) take(pl *place, to flow.Address, id string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	*pl = place{taken: true, exchange: to.Exchange, key: to.Key, id: id}
+}
+
+// release frees a place and tells whether its message was returned. The broker
+// sends a return before the confirm of the same message, so that it is among
+// those that came until now.
+func (w *window) release(pl *place) (returned string) {
+	w.mu.Lock()
+	w.sortReturns()
+	returned = pl.returned
+	*pl = place{}
+	w.mu.Unlock()
+	w.places <- pl
+	return returned
+}
+
+// sortReturns marks everything in flight that looks like a message that was
+// returned. Messages with the same id can't be told apart: those that were
+// routed are sent twice then, and none is lost. The caller holds mu.
+func (w *window) sortReturns() {
+	for {
+		select {
+		case r, ok := <-w.returns:
+			if !ok {
+				w.returns = nil // blocks for ever, as an empty channel
+				return
+			}
+			w.mark(&r)
+		default:
+			return
+		}
+	}
+}
+
+func (w *window) mark(r *amqp.Return) {
+	for i := range w.all {
+		pl := &w.all[i]
+		if pl.taken && pl.id == r.MessageId && pl.key == r.RoutingKey && pl.exchange == r.Exchange {
+			pl.returned = r.ReplyText
+		}
+	}
+}
+
+// judge tells what became of a message whose wait is over.
+func (w *window) judge(pl *place, acked bool) error {
+	switch returned := w.release(pl); {
+	case returned != "":
+		return fmt.Errorf("%w: no queue takes it (%s)", mq.ErrReturned, returned)
+	case acked:
+		return nil
+	case !w.ch.IsClosed():
+		return mq.ErrNacked
+	default:
+		return w.died()
+	}
+}
+
+// died tells whether the channel went with its connection or alone.
+func (w *window) died() error {
+	loss := w.loss()
+	if loss == nil {
+		loss = errClosed
+	}
+	if w.session.conn.IsClosed() {
+		return fmt.Errorf("%w: %w", mq.ErrUnknown, loss)
+	}
+	return fmt.Errorf("%w: %w", errChannelDied, loss)
+}
+
+// abandon keeps the place of a message that nobody waits for any more until its
+// confirm comes or the channel ends.
+func (w *window) abandon(pl *place, confirm *amqp.DeferredConfirmation) {
+	w.session.broker.tasks.run(func() {
+		<-confirm.Done()
+		w.release(pl)
+	})
+}
