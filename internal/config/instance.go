@@ -1,0 +1,50 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"strings"
+)
+
+// instance makes up the name of this process where mq.instance is not set, and says
+// from what. Names must differ between live instances, and should live as long as
+// the pod.
+func instance(environ []string) (name, origin string) {
+	if pod := lookup(environ, "POD_NAME"); pod != "" {
+		return pod, "environment POD_NAME"
+	}
+	if host := lookup(environ, "HOSTNAME"); host != "" && lookup(environ, "KUBERNETES_SERVICE_HOST") != "" {
+		return host, "environment HOSTNAME"
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = "gateway"
+	}
+	return fmt.Sprintf("%s-%d", host, os.Getpid()), "default"
+}
+
+// lookup finds a variable; empty is as good as absent here.
+func lookup(environ []string, name string) string {
+	for _, entry := range environ {
+		if value, ok := strings.CutPrefix(entry, name+"="); ok {
+			return value
+		}
+	}
+	return ""
+}
+
+// concurrencyOfPrefetch is the bound on messages in work where neither is limited.
+const concurrencyOfPrefetch = 256
+
+// complete fills in defaults that depend on other keys.
+func (c *Config) complete() {
+	p := &c.MQ.ConsumerParams
+	switch {
+	case p.Concurrency == 0 && p.Prefetch == 0:
+		p.Concurrency, p.Prefetch = concurrencyOfPrefetch, concurrencyOfPrefetch
+	case p.Concurrency == 0:
+		p.Concurrency = p.Prefetch
+	case p.Prefetch == 0:
+		p.Prefetch = 2 * p.Concurrency
+	}
+}

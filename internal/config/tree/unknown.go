@@ -1,0 +1,146 @@
+package tree
+
+import (
+	"strings"
+)
+
+// unknown reports a key that s does not have.
+func (t *Tree) unknown(at Place, s *schema, path, key string) {
+	full := join(path, shown(key))
+	if name, why, ok := t.ignorable(join(path, key)); ok {
+		if !t.ignored[name] {
+			t.ignored[name] = true
+			t.warn(at, full, "the key is ignored: "+why, "")
+		}
+		return
+	}
+	meant, hint := t.suggest(s, path, key)
+	if t.opts.UnknownKeysWarn {
+		t.warn(at, full, "unknown key, ignored", hint)
+		return
+	}
+	t.fail(at, full, "unknown key", hint)
+	if meant != "" {
+		t.blamed = append(t.blamed, meant)
+	}
+}
+
+// ignorable looks a key up among those without meaning; one of them stands for all
+// below it.
+func (t *Tree) ignorable(path string) (name, why string, ok bool) {
+	path = fold(withoutIndexes(path))
+	for name, why := range t.opts.Ignored {
+		if _, below := cutName(path, fold(name)); below {
+			return path, why, true
+		}
+	}
+	return "", "", false
+}
+
+func withoutIndexes(path string) string {
+	var b strings.Builder
+	for path != "" {
+		before, rest, _ := strings.Cut(path, "[")
+		b.WriteString(before)
+		_, path, _ = strings.Cut(rest, "]")
+	}
+	return b.String()
+}
+
+// suggest finds the key that was meant, and says so; else it tells what there is.
+func (t *Tree) suggest(s *schema, path, key string) (meant, hint string) {
+	if strings.Contains(key, ".") {
+		if last, rest := s.walk(strings.Split(key, ".")); last != nil && len(rest) == 0 {
+			return join(path, key), "write it as nested keys: " + strings.Join(strings.Split(key, "."), ": {") +
+				": …" + strings.Repeat("}", strings.Count(key, "."))
+		}
+	}
+	if name := nearest(s, fold(key)); name != "" {
+		meant = join(path, name)
+		return meant, "did you mean " + meant + "?"
+	}
+	if elsewhere := t.schema.paths(fold(key), ""); len(elsewhere) == 1 {
+		return elsewhere[0], "did you mean " + elsewhere[0] + "?"
+	}
+	var names []string
+	for _, f := range s.fields {
+		names = append(names, f.name)
+	}
+	if len(names) > 12 {
+		return "", ""
+	}
+	return "", "known here: " + strings.Join(names, ", ")
+}
+
+// walk follows names down structs as far as they are known.
+func (s *schema) walk(names []string) (last *schema, rest []string) {
+	for i, name := range names {
+		next, ok := s.names[fold(name)]
+		if !ok {
+			return s, names[i:]
+		}
+		s = next.schema
+	}
+	return s, nil
+}
+
+// paths finds all keys of a folded name, wherever they stand.
+func (s *schema) paths(name, path string) []string {
+	var found []string
+	for _, f := range s.fields {
+		if fold(f.name) == name {
+			found = append(found, join(path, f.name))
+		}
+		found = append(found, f.schema.paths(name, join(path, f.name))...)
+	}
+	switch {
+	case s.kind == list:
+		found = append(found, s.elem.paths(name, path+"[]")...)
+	case s.kind == table && s.elem != nil:
+		found = append(found, s.elem.paths(name, join(path, "<name>"))...)
+	}
+	return found
+}
+
+// nearest is the key of s that key, folded, is a slip of; empty when none is near.
+func nearest(s *schema, key string) string {
+	best, least := "", len(key)/3+1
+	for _, f := range s.fields {
+		if d := distance(key, fold(f.name)); d < least {
+			best, least = f.name, d
+		}
+	}
+	return best
+}
+
+// maxKey bounds the keys that are worth comparing.
+const maxKey = 64
+
+// distance counts the slips between two words: a letter more, less, other, or two
+// exchanged.
+func distance(a, b string) int {
+	if len(a) > maxKey || len(b) > maxKey {
+		return maxKey
+	}
+	x, y := []rune(a), []rune(b)
+	before, last := make([]int, len(y)+1), make([]int, len(y)+1)
+	for j := range last {
+		last[j] = j
+	}
+	for i := range x {
+		row := make([]int, len(y)+1)
+		row[0] = i + 1
+		for j := range y {
+			cost := 1
+			if x[i] == y[j] {
+				cost = 0
+			}
+			row[j+1] = min(last[j]+cost, last[j+1]+1, row[j]+1)
+			if i > 0 && j > 0 && x[i] == y[j-1] && x[i-1] == y[j] {
+				row[j+1] = min(row[j+1], before[j-1]+1)
+			}
+		}
+		before, last = last, row
+	}
+	return last[len(y)]
+}

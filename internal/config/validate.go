@@ -1,0 +1,194 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+
+	"mqgateway/internal/config/tree"
+	"mqgateway/internal/field"
+	"mqgateway/internal/flow"
+	"mqgateway/internal/mq"
+	"mqgateway/internal/mq/jetstream"
+	"mqgateway/internal/mq/rabbitmq"
+	"mqgateway/internal/routing"
+)
+
+// Validate reports everything that is wrong, as problems of package field: what each
+// package says of its block, and what holds between blocks.
+func (c Config) Validate() error {
+	return errors.Join(
+		field.Under("mq.connection", c.MQ.validateConnection()),
+		field.Under("mq.consumerParams", validateConsumer(c.MQ.ConsumerParams)),
+		field.Under("mq.embedded", c.MQ.Embedded.Validate()),
+		field.Under("mq.outbound", c.MQ.Outbound.Validate()),
+		field.Under("mq.failure", validateFailure(c.MQ.Failure)),
+		c.validateModes(),
+		c.validateBounds(),
+		c.validatePorts(),
+		field.Under("routing", c.validateRouting()),
+	)
+}
+
+// CallsServices tells whether messages are read from queues and passed on to
+// microservices.
+func (c Config) CallsServices() bool {
+	return c.MQ.SystemType == flow.Consumer || len(c.MQ.Connection.ReceiveQueue) > 0
+}
+
+const noSync = "synchronous request and reply is not part of this version"
+
+// validateModes holds the queues against role and mode.
+func (c Config) validateModes() error {
+	var errs []error
+	if c.MQ.WorkMode == flow.Sync {
+		errs = append(errs, field.Errorf("mq.workMode", "%s; async and all are served", noSync))
+	}
+	if len(c.MQ.Connection.ReceiveQueueSync) > 0 {
+		errs = append(errs, field.Errorf("mq.connection.receiveQueueSync", "%s; only receiveQueue is read", noSync))
+	}
+	if c.MQ.SystemType == flow.Consumer && c.MQ.WorkMode != flow.Sync && len(c.MQ.Connection.ReceiveQueue) == 0 {
+		errs = append(errs, field.Errorf("mq.connection.receiveQueue", "a consumer gateway (systemType: sc) needs a queue to read"))
+	}
+	if c.MQ.SystemType == flow.Provider && c.MQ.Connection.SendQueue == "" && !c.MQ.Connection.SendToCustomDestination {
+		errs = append(errs, field.Errorf("mq.connection.sendQueue",
+			"a provider gateway (systemType: sp) needs a queue to send to, unless sendToCustomDestination is true"))
+	}
+	return errors.Join(errs...)
+}
+
+// validateConnection checks mq.connection.
+func (c MQConfig) validateConnection() error {
+	var errs []error
+	connections := c.Connection.Connections
+	switch {
+	case c.Provider == Embedded && len(connections) > 0:
+		errs = append(errs, field.Errorf("connections", "provider embedded is a broker of its own and takes no connections"))
+	case c.Provider != Embedded && len(connections) == 0:
+		errs = append(errs, field.Errorf("connections", "provider %s needs at least one connection, with hostname or uri", c.Provider))
+	}
+	for i, connection := range connections {
+		path := fmt.Sprintf("connections[%d]", i)
+		errs = append(errs, field.Under(path, c.validateEntry(connection)))
+		if j := slices.IndexFunc(connections[:i], func(o mq.ConnectionConfig) bool { return reflect.DeepEqual(o, connection) }); j >= 0 {
+			errs = append(errs, twin(path, fmt.Sprintf("mq.connection.connections[%d]", j), "the same as connections[%d]", j))
+		}
+	}
+	errs = append(errs, validateQueues("receiveQueue", c.Connection.ReceiveQueue))
+	if c.Connection.ConfirmTimeout <= 0 {
+		errs = append(errs, field.Errorf("confirmTimeout", "must be longer than 0"))
+	}
+	return errors.Join(errs...)
+}
+
+func (c MQConfig) validateEntry(connection mq.ConnectionConfig) error {
+	switch c.Provider {
+	case RabbitMQ:
+		return rabbitmq.ValidateConnection(connection)
+	case NATS:
+		return jetstream.ValidateConnection(connection)
+	default:
+		return nil
+	}
+}
+
+func validateQueues(path string, queues []string) error {
+	var errs []error
+	for i, queue := range queues {
+		at := fmt.Sprintf("%s[%d]", path, i)
+		if queue == "" {
+			errs = append(errs, field.Errorf(at, "the name of the queue is empty"))
+		} else if j := slices.Index(queues, queue); j < i {
+			errs = append(errs, twin(at, fmt.Sprintf("mq.connection.%s[%d]", path, j), "queue %q is named twice", queue))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func validateConsumer(c mq.ConsumerConfig) error {
+	switch {
+	case c.Concurrency < 0:
+		return field.Errorf("concurrency", "%d is negative", c.Concurrency)
+	case c.Prefetch < 0 || c.Prefetch > 65535:
+		return field.Errorf("prefetch", "%d is not from 0 to 65535", c.Prefetch)
+	case c.Prefetch < c.Concurrency:
+		return field.Errorf("prefetch", "%d is less than the concurrency of %d, which would leave workers idle", c.Prefetch, c.Concurrency)
+	default:
+		return nil
+	}
+}
+
+func validateFailure(c mq.FailureConfig) error {
+	var errs []error
+	if !slices.Contains([]string{"true", "classic", "false"}, c.Declare) {
+		errs = append(errs, field.Errorf("declare", "%q is none of true, classic, false", c.Declare))
+	}
+	if c.Retry.Initial <= 0 {
+		errs = append(errs, field.Errorf("retry.initial", "must be longer than 0"))
+	}
+	if c.Retry.Max < c.Retry.Initial {
+		errs = append(errs, field.Errorf("retry.max", "%s is shorter than the first pause, initial: %s", c.Retry.Max, c.Retry.Initial))
+	}
+	if c.Retry.Multiplier < 1 {
+		errs = append(errs, field.Errorf("retry.multiplier", "%v is less than 1", c.Retry.Multiplier))
+	}
+	if c.Retry.Jitter < 0 || c.Retry.Jitter > 1 {
+		errs = append(errs, field.Errorf("retry.jitter", "%v is not from 0 to 1", c.Retry.Jitter))
+	}
+	return errors.Join(errs...)
+}
+
+// validateBounds checks numbers that must be more than nothing.
+func (c Config) validateBounds() error {
+	var errs []error
+	for _, bound := range []struct {
+		path  string
+		value int64
+	}{
+		{"mq.maxMsgLength", c.MQ.MaxMsgLength},
+		{"parser.xml.maxDepth", int64(c.Parser.XML.MaxDepth)},
+		{"parser.json.maxDepth", int64(c.Parser.JSON.MaxDepth)},
+	} {
+		if bound.value < 1 {
+			errs = append(errs, field.Errorf(bound.path, "must be more than 0"))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// validateRouting compiles the rules, so that what can't work is found here.
+func (c Config) validateRouting() error {
+	if !c.CallsServices() && len(c.Routing.RouteList) == 0 {
+		return nil
+	}
+	_, err := routing.New(c.Routing, c.RoutingOptions())
+	return err
+}
+
+// advice is what routing finds odd in rules that work.
+func (c Config) advice() error {
+	if len(c.Routing.RouteList) == 0 {
+		return nil
+	}
+	router, err := routing.New(c.Routing, c.RoutingOptions())
+	if err != nil {
+		return nil // Validate has said so.
+	}
+	return field.Under("routing", errors.Join(router.Warnings()...))
+}
+
+// RoutingOptions are what other blocks say to routing.
+func (c Config) RoutingOptions() routing.Options {
+	return routing.Options{
+		TypeParser:   c.MQ.TypeParser,
+		XMLMaxDepth:  c.Parser.XML.MaxDepth,
+		JSONMaxDepth: c.Parser.JSON.MaxDepth,
+		NeedAllowed:  c.GRPC.Client.Routing == "direct",
+	}
+}
+
+// twin is a problem that another key has a part in; other is its whole path.
+func twin(path, other, format string, args ...any) error {
+	return &field.Error{Path: path, Offset: -1, Err: &tree.Twin{Other: other, Err: fmt.Errorf(format, args...)}}
+}
