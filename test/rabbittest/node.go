@@ -7,8 +7,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
-	"testing"
 	"time"
 )
 
@@ -123,34 +121,6 @@ func (n *Node) Address() string { return loopback(n.port) }
 
 // ManagementURI is the address of the management plugin, with user and password.
 func (n *Node) ManagementURI() string { return "http://guest:guest@" + loopback(n.httpPort) }
-
-// Stop ends the server in order: it closes connections and saves its state.
-func (n *Node) Stop(t testing.TB) {
-	t.Helper()
-	n.process.signal(syscall.SIGTERM)
-	if !n.process.wait(bootLimit) {
-		t.Errorf("stopping RabbitMQ: it runs after %s; it printed:\n%s", bootLimit, n.shell.tail())
-	}
-	n.end()
-}
-
-// Kill ends the server at once, as a failure of its machine would.
-func (n *Node) Kill(testing.TB) { n.end() }
-
-// Start boots the server again after Stop or Kill, on the same ports, with the
-// data it had.
-func (n *Node) Start(t testing.TB) {
-	t.Helper()
-	if err := n.boot(); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// Pause freezes the server: its connections stay, nothing answers.
-func (n *Node) Pause(testing.TB) { n.process.signal(syscall.SIGSTOP) }
-
-// Resume lets a frozen server go on.
-func (n *Node) Resume(testing.TB) { n.process.signal(syscall.SIGCONT) }
 
 // end ends the process, when there is one.
 func (n *Node) end() {

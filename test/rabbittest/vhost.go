@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -85,64 +84,6 @@ func (v *VHost) Messages(t testing.TB, queue string) int {
 		t.Fatalf("counting the messages of %q: RabbitMQ answers %s", queue, answer)
 	}
 	return count
-}
-
-// CloseConnections closes the connections of the virtual host from the server's
-// side, as an operator would.
-func (v *VHost) CloseConnections(t testing.TB) {
-	t.Helper()
-	v.Node.closeConnections(t, fmt.Sprintf("rabbit_reader:info(P, [vhost]) =:= [{vhost, <<%s>>}]", erlang(v.Name)))
-}
-
-// CloseConnections closes the connections of that name (the client property
-// connection_name) from the server's side.
-func (n *Node) CloseConnections(t testing.TB, name string) {
-	t.Helper()
-	n.closeConnections(t, fmt.Sprintf(
-		"lists:keymember(<<%s>>, 3, proplists:get_value(client_properties, rabbit_reader:info(P, [client_properties])))", erlang(name)))
-}
-
-func (n *Node) closeConnections(t testing.TB, condition string) {
-	t.Helper()
-	answer := n.eval(t, fmt.Sprintf(
-		`[rabbit_networking:close_connection(P, "closed by a test") || P <- rabbit_networking:local_connections(), %s], ok`, condition))
-	if answer != "ok" {
-		t.Errorf("closing connections: RabbitMQ answers %s", answer)
-	}
-}
-
-// SetMemoryAlarm makes the server believe that it is short of memory, or no
-// longer: it blocks the connections that publish.
-func (n *Node) SetMemoryAlarm(t testing.TB, on bool) {
-	t.Helper()
-	watermark := "0.4"
-	if on {
-		watermark = "0.000001"
-	}
-	if answer := n.eval(t, "vm_memory_monitor:set_vm_memory_high_watermark("+watermark+")"); answer != "ok" {
-		t.Errorf("setting the memory watermark: RabbitMQ answers %s", answer)
-	}
-}
-
-func (n *Node) eval(t testing.TB, expression string) string {
-	t.Helper()
-	answer, err := n.shell.eval(expression)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return answer
-}
-
-// erlang writes the inside of a binary: the bytes of the text.
-func erlang(text string) string {
-	var b strings.Builder
-	for i := range len(text) {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		b.WriteString(strconv.Itoa(int(text[i])))
-	}
-	return b.String()
 }
 
 var client = &http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: true}}

@@ -1,0 +1,108 @@
+package rabbittest
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Stop ends the server in order: it closes connections and saves its state.
+func (n *Node) Stop(t testing.TB) {
+	t.Helper()
+	n.process.signal(syscall.SIGTERM)
+	if !n.process.wait(bootLimit) {
+		t.Errorf("stopping RabbitMQ: it runs after %s; it printed:\n%s", bootLimit, n.shell.tail())
+	}
+	n.end()
+}
+
+// Kill ends the server at once, as a failure of its machine would.
+func (n *Node) Kill(testing.TB) { n.end() }
+
+// Start boots the server again after Stop or Kill, on the same ports, with the
+// data it had.
+func (n *Node) Start(t testing.TB) {
+	t.Helper()
+	if err := n.boot(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Pause freezes the server: its connections stay, nothing answers.
+func (n *Node) Pause(testing.TB) { n.process.signal(syscall.SIGSTOP) }
+
+// Resume lets a frozen server go on.
+func (n *Node) Resume(testing.TB) { n.process.signal(syscall.SIGCONT) }
+
+// CloseConnections closes the connections of the virtual host from the server's
+// side, as an operator would.
+func (v *VHost) CloseConnections(t testing.TB) {
+	t.Helper()
+	v.Node.closeConnections(t, fmt.Sprintf("rabbit_reader:info(P, [vhost]) =:= [{vhost, <<%s>>}]", erlang(v.Name)))
+}
+
+// CloseConnections closes the connections of that name (the client property
+// connection_name) from the server's side.
+func (n *Node) CloseConnections(t testing.TB, name string) {
+	t.Helper()
+	n.closeConnections(t, fmt.Sprintf(
+		"lists:keymember(<<%s>>, 3, proplists:get_value(client_properties, rabbit_reader:info(P, [client_properties])))", erlang(name)))
+}
+
+func (n *Node) closeConnections(t testing.TB, condition string) {
+	t.Helper()
+	n.expect(t, fmt.Sprintf(
+		`[rabbit_networking:close_connection(P, "closed by a test") || P <- rabbit_networking:local_connections(), %s], ok`,
+		condition), "ok")
+}
+
+// SetMemoryAlarm makes the server believe that it is short of memory, or no
+// longer. When it returns, a connection that publishes is blocked.
+func (n *Node) SetMemoryAlarm(t testing.TB, on bool) {
+	t.Helper()
+	watermark := "0.4"
+	if on {
+		watermark = "0.000001"
+	}
+	n.expect(t, "vm_memory_monitor:set_vm_memory_high_watermark("+watermark+")", "ok")
+	deadline := time.Now().Add(time.Minute)
+	for n.eval(t, "rabbit_alarm:get_alarms() =/= []") != strconv.FormatBool(on) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the memory alarm does not become %t", on)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// expect evaluates an Erlang expression that has the value want.
+func (n *Node) expect(t testing.TB, expression, want string) {
+	t.Helper()
+	if answer := n.eval(t, expression); answer != want {
+		t.Fatalf("evaluating %q: RabbitMQ answers %s", expression, answer)
+	}
+}
+
+func (n *Node) eval(t testing.TB, expression string) string {
+	t.Helper()
+	answer, err := n.shell.eval(expression)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer
+}
+
+// erlang writes the inside of a binary: the bytes of the text.
+func erlang(text string) string {
+	var b strings.Builder
+	for i := range len(text) {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(strconv.Itoa(int(text[i])))
+	}
+	return b.String()
+}
+
