@@ -46,8 +46,8 @@ var codeNames = map[Code]string{
 // Name is the name of the code in capitals, as clients see it.
 func (c Code) Name() string { return codeNames[c] }
 
-// class is what a code means for a consumed message when nobody knows better.
-func (c Code) class() Class {
+// Class is what a code means for a consumed message when nobody knows better.
+func (c Code) Class() Class {
 	switch c {
 	case DestinationFailed, BrokerFailed, ValidatorFailed, Overloaded, ReplyTimeout:
 		return Transient
@@ -78,7 +78,7 @@ type Error struct {
 
 // Errorf makes an error of a code, with the class that the code usually has.
 func Errorf(code Code, format string, args ...any) *Error {
-	return &Error{Code: code, Class: code.class(), Err: fmt.Errorf(format, args...)}
+	return &Error{Code: code, Class: code.Class(), Err: fmt.Errorf(format, args...)}
 }
 
 // WithClass returns the error with another class.

@@ -1,6 +1,24 @@
 package grpcclient
 
-import "time"
+import (
+	"errors"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"mqgateway/internal/field"
+)
+
+// The values of grpc.client.routing.
+const (
+	byAuthority = "authority"
+	direct      = "direct"
+)
+
+// defaultName is the entry of settings that holds for all.
+const defaultName = "default"
 
 // Config is grpc.client: how microservices are called.
 type Config struct {
@@ -37,4 +55,74 @@ type KeepaliveConfig struct {
 	Time time.Duration `yaml:"time"`
 	// Timeout for the answer. Default 20s.
 	Timeout time.Duration `yaml:"timeout"`
+}
+
+// minKeepalive is the shortest time of silence that grpc-go allows.
+const minKeepalive = 10 * time.Second
+
+// maxConnections bounds a pool that is configured.
+const maxConnections = 64
+
+// Validate reports every value that no call can be made with.
+func (c Config) Validate() error {
+	var errs []error
+	switch c.Routing {
+	case "", byAuthority, direct:
+	default:
+		errs = append(errs, field.Errorf("routing", "%q is neither %s nor %s", c.Routing, byAuthority, direct))
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Settings)) {
+		errs = append(errs, field.Under("settings."+name, c.Settings[name].validate()))
+	}
+	return errors.Join(errs...)
+}
+
+func (c SettingsConfig) validate() error {
+	var errs []error
+	add := func(key, format string, args ...any) { errs = append(errs, field.Errorf(key, format, args...)) }
+	if strings.ContainsAny(c.Hostname, ":/ ") && !strings.HasPrefix(c.Hostname, "[") {
+		add("hostname", "%q is no host name; the port stands in port", c.Hostname)
+	}
+	if c.Port < 0 || c.Port > math.MaxUint16 {
+		add("port", "%d is not from 0 to %d", c.Port, math.MaxUint16)
+	}
+	if c.Timeout < 0 {
+		add("timeout", "%s is negative", c.Timeout)
+	}
+	if c.Connections < 0 || c.Connections > maxConnections {
+		add("connections", "%d is not from 0 to %d", c.Connections, maxConnections)
+	}
+	if c.MaxMessageSize < 0 || c.MaxMessageSize > math.MaxInt32 {
+		add("maxMessageSizeInMb", "%d bytes are not from 0 to %d", c.MaxMessageSize, math.MaxInt32)
+	}
+	if c.Keepalive.Time < 0 || c.Keepalive.Time > 0 && c.Keepalive.Time < minKeepalive {
+		add("keepalive.time", "%s is shorter than %s", c.Keepalive.Time, minKeepalive)
+	}
+	if c.Keepalive.Timeout < 0 {
+		add("keepalive.timeout", "%s is negative", c.Keepalive.Timeout)
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Metadata)) {
+		if err := checkMetadata(name, c.Metadata[name]); err != nil {
+			add("metadata."+name, "%w", err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// checkMetadata holds names and values against what HTTP/2 headers of gRPC take
+// (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md).
+func checkMetadata(name, value string) error {
+	allowed := func(r rune) bool {
+		return 'a' <= r && r <= 'z' || '0' <= r && r <= '9' || strings.ContainsRune("-_.", r)
+	}
+	lower := strings.ToLower(name)
+	switch {
+	case name == "" || strings.ContainsFunc(lower, func(r rune) bool { return !allowed(r) }):
+		return errors.New("name has characters other than letters, digits, - _ .")
+	case strings.HasPrefix(lower, "grpc-"):
+		return errors.New("names that begin with grpc- belong to gRPC")
+	case !strings.HasSuffix(lower, "-bin") && strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r > '~' }):
+		return errors.New("value has characters outside of printable ASCII; a name that ends in -bin takes any")
+	}
+	return nil
 }

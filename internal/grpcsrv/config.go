@@ -1,6 +1,12 @@
 package grpcsrv
 
-import "time"
+import (
+	"errors"
+	"math"
+	"time"
+
+	"mqgateway/internal/field"
+)
 
 // Config is grpc.server: the API that microservices call.
 type Config struct {
@@ -26,4 +32,29 @@ type KeepaliveConfig struct {
 	MinTime time.Duration `yaml:"minTime"`
 	// MaxConnectionAge after which clients are asked to connect again, which spreads load.
 	MaxConnectionAge time.Duration `yaml:"maxConnectionAge"`
+}
+
+// Validate reports every value that no server can have.
+func (c Config) Validate() error {
+	var errs []error
+	if c.ServerPort < 0 || c.ServerPort > math.MaxUint16 {
+		errs = append(errs, field.Errorf("serverPort", "%d is not from 0 to %d", c.ServerPort, math.MaxUint16))
+	}
+	if c.MaxMessageSize < 0 || c.MaxMessageSize > math.MaxInt32 {
+		errs = append(errs, field.Errorf("maxMessageSizeInMb", "%d bytes are not from 0 to %d", c.MaxMessageSize, math.MaxInt32))
+	}
+	for _, d := range []struct {
+		key   string
+		value time.Duration
+	}{
+		{"keepalive.time", c.Keepalive.Time},
+		{"keepalive.timeout", c.Keepalive.Timeout},
+		{"keepalive.minTime", c.Keepalive.MinTime},
+		{"keepalive.maxConnectionAge", c.Keepalive.MaxConnectionAge},
+	} {
+		if d.value < 0 {
+			errs = append(errs, field.Errorf(d.key, "%s is negative", d.value))
+		}
+	}
+	return errors.Join(errs...)
 }

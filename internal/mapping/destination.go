@@ -24,43 +24,42 @@ type rank struct {
 // replyToPlace is the rank whose destination is a reply address.
 const replyToPlace = `systemHeaders["ReplyToQ"]`
 
+// sendQueueKey is the configuration key of the weakest rank.
+const sendQueueKey = "mq.connection.sendQueue"
+
 // destination decides where m goes. A reply address that is used up as the
 // destination is no longer the reply address of m.
 func (o *Outbound) destination(m *flow.Message, information *mq.MqMessageInformation) (flow.Address, error) {
-	chosen := rank{}
-	if o.options.CustomDestination {
-		chosen = firstOf(o.ranks(m, information))
-	}
-	if chosen.place == replyToPlace {
+	chosen := firstOf(o.ranks(m, information))
+	switch chosen.place {
+	case "":
+		return flow.Address{}, flow.Errorf(flow.BadMessage, "message names no destination, and %s is not set", sendQueueKey)
+	case replyToPlace:
 		m.ReplyTo, m.ReplyToManager = "", ""
 	}
-	to := o.sendTo
-	if chosen.queue != "" {
-		var err error
-		if to, err = parseDestination(chosen.queue); err != nil {
-			return to, flow.Errorf(flow.BadMessage, "%s: %w", chosen.place, err)
-		}
-	}
-	if to.IsZero() {
-		return to, flow.Errorf(flow.BadMessage, "message names no destination, and mq.connection.sendQueue is not set")
+	to, err := parseDestination(chosen.queue)
+	if err != nil {
+		return to, flow.Errorf(flow.BadMessage, "%s: %w", chosen.place, err)
 	}
 	return o.on(chosen.manager, to)
 }
 
 // ranks are the places that may name the destination of m, the strongest first.
 func (o *Outbound) ranks(m *flow.Message, information *mq.MqMessageInformation) []rank {
-	ranks := []rank{
-		{overrideQueue, m.Call.Value(overrideQueue), m.Call.Value(overrideManager)},
-		{"extension.destinationQueue", information.GetDestinationQueue(), information.GetDestinationManager()},
+	var ranks []rank
+	if o.options.CustomDestination {
+		ranks = append(ranks,
+			rank{overrideQueue, m.Call.Value(overrideQueue), m.Call.Value(overrideManager)},
+			rank{"extension.destinationQueue", information.GetDestinationQueue(), information.GetDestinationManager()})
 	}
-	if o.options.Role == flow.Consumer {
+	if o.options.CustomDestination && o.options.Role == flow.Consumer {
 		ranks = append(ranks, rank{replyToPlace, m.ReplyTo, m.ReplyToManager})
 	}
-	return ranks
+	return append(ranks, rank{sendQueueKey, o.options.SendQueue, ""})
 }
 
 // firstOf is the first rank with a queue. A manager alone goes with the queue of
-// the next rank that has one; without any, it comes back alone.
+// the next rank that has one. Without a queue anywhere it is the zero rank.
 func firstOf(ranks []rank) rank {
 	manager := ""
 	for _, r := range ranks {
@@ -71,7 +70,7 @@ func firstOf(ranks []rank) rank {
 			return rank{r.place, r.queue, manager}
 		}
 	}
-	return rank{manager: manager}
+	return rank{}
 }
 
 // on puts the address on a manager; an empty one is any that is available.

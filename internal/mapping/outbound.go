@@ -1,12 +1,10 @@
 package mapping
 
 import (
-	"errors"
 	"time"
 
 	"mqgateway/api/proto/gateway"
 	"mqgateway/api/proto/gateway/mq"
-	"mqgateway/internal/field"
 	"mqgateway/internal/flow"
 )
 
@@ -36,30 +34,19 @@ type OutboundOptions struct {
 // used by many goroutines at once.
 type Outbound struct {
 	options OutboundOptions
-	sendTo  flow.Address
 	headers []flow.Header
 }
 
-// NewOutbound checks the options; errors name keys below mq.
-func NewOutbound(options OutboundOptions) (*Outbound, error) {
-	o := &Outbound{options: options, headers: defaultHeaders(options.Defaults.Headers)}
-	errs := field.Under("outbound", options.Defaults.Validate())
-	if options.SendQueue != "" {
-		var err error
-		if o.sendTo, err = parseDestination(options.SendQueue); err != nil {
-			errs = errors.Join(errs, field.Errorf("connection.sendQueue", "%w", err))
-		}
+// NewOutbound fills the options that are not set. Values that Validate of
+// [OutboundConfig] refuses have to be refused before.
+func NewOutbound(options OutboundOptions) *Outbound {
+	if options.NewID == nil {
+		options.NewID = NewID
 	}
-	if o.options.NewID == nil {
-		o.options.NewID = NewID
+	if options.Now == nil {
+		options.Now = time.Now
 	}
-	if o.options.Now == nil {
-		o.options.Now = time.Now
-	}
-	if errs != nil {
-		return nil, errs
-	}
-	return o, nil
+	return &Outbound{options: options, headers: defaultHeaders(options.Defaults.Headers)}
 }
 
 // FromProto makes the message that is sent for p, which came by call; call may

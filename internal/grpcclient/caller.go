@@ -1,0 +1,75 @@
+package grpcclient
+
+import (
+	"context"
+	"fmt"
+
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
+
+	"mqgateway/api/proto/gateway"
+	"mqgateway/internal/flow"
+	"mqgateway/internal/mapping"
+)
+
+// Caller calls microservices. It may be used by many goroutines at once.
+type Caller struct {
+	settings *settingsBook
+	targets  targets
+}
+
+// Open makes a caller; it connects when the first call needs it. Close has to be
+// called.
+func Open(cfg Config) (*Caller, error) {
+	c := &Caller{settings: newSettingsBook(cfg.Settings)}
+	if cfg.Routing == direct {
+		c.targets = newDirectTargets()
+		return c, nil
+	}
+	pool, err := newMesh(c.settings.fallback)
+	if err != nil {
+		return nil, fmt.Errorf("opening the gRPC client (grpc.client.settings.default): %w", err)
+	}
+	c.targets = pool
+	return c, nil
+}
+
+// Close ends all connections; calls that are still in hand fail.
+func (c *Caller) Close() error { return c.targets.close() }
+
+// Async hands m to MessageAsyncChannel of its route's destination and returns no
+// reply. It is nil only once the service has answered. A service that can't be
+// reached fails the call at once: waiting is for whoever retries. Errors are
+// [flow.Error]s that wrap the gRPC status, if there is one.
+func (c *Caller) Async(ctx context.Context, m *flow.Message) (*flow.Message, error) {
+	return nil, c.call(ctx, m, gateway.MessageAsyncChannel_ProcessMessage_FullMethodName, new(gateway.Heartbeat))
+}
+
+// call is one unary call of a method of the message's destination.
+func (c *Caller) call(ctx context.Context, m *flow.Message, method string, answer proto.Message) error {
+	authority := m.Route.Destination
+	if authority == "" {
+		return flow.Errorf(flow.Internal, "message of route %q has no destination", m.Route.Name)
+	}
+	request, err := mapping.ToProto(m)
+	if err != nil {
+		return err
+	}
+	s := c.settings.of(authority)
+	size := proto.Size(request)
+	if int64(size) > s.config.MaxMessageSize {
+		return flow.Errorf(flow.BadMessage, "request of %d bytes is over the limit of %d (%s)", size, s.config.MaxMessageSize, s.sizeKey)
+	}
+	pool, conn, err := c.targets.take(authority, s)
+	if err != nil {
+		return flow.Errorf(flow.DestinationFailed, "calling %q: %w", authority, err)
+	}
+	defer conn.release()
+	work, cancel := context.WithTimeout(ctx, s.timeout(m))
+	defer cancel()
+	options := append(s.options[:len(s.options):len(s.options)], grpc.CallAuthority(authority))
+	if err := conn.Invoke(s.context(work), method, request, answer, options...); err != nil {
+		return failure{authority: authority, address: pool.address, size: size}.of(ctx, err)
+	}
+	return nil
+}

@@ -1,0 +1,92 @@
+package grpcsrv
+
+import (
+	"context"
+	"runtime/debug"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"mqgateway/api/proto/gateway"
+	"mqgateway/internal/flow"
+	"mqgateway/internal/mapping"
+)
+
+// asyncChannel serves MessageAsyncChannel.
+type asyncChannel struct {
+	gateway.UnsafeMessageAsyncChannelServer
+	server *Server
+}
+
+// ProcessMessage answers once the handler has made the message safe.
+func (c asyncChannel) ProcessMessage(ctx context.Context, p *gateway.ProtoMessage) (*gateway.Heartbeat, error) {
+	m, _, err := c.server.handle(ctx, c.server.options.Async, p)
+	if err != nil {
+		return nil, toStatus(ctx, err)
+	}
+	return &gateway.Heartbeat{Timestamp: time.Now().UnixMilli(), MessageId: m.ID}, nil
+}
+
+// syncChannel serves MessageSyncChannel.
+type syncChannel struct {
+	gateway.UnsafeMessageSyncChannelServer
+	server *Server
+}
+
+// ProcessMessage answers with the reply of the handler.
+func (c syncChannel) ProcessMessage(ctx context.Context, p *gateway.ProtoMessage) (*gateway.ProtoMessage, error) {
+	_, reply, err := c.server.handle(ctx, c.server.options.Sync, p)
+	if err == nil && reply == nil {
+		err = flow.Errorf(flow.Internal, "handler of a request returned no reply")
+	}
+	if err != nil {
+		return nil, toStatus(ctx, err)
+	}
+	answer, err := mapping.ToProto(reply)
+	if err != nil {
+		return nil, toStatus(ctx, err)
+	}
+	return answer, nil
+}
+
+// handle passes the message of a call to the handler and returns both. A panic
+// on the way costs this call only.
+func (s *Server) handle(ctx context.Context, handler flow.Handler, p *gateway.ProtoMessage) (m, reply *flow.Message, err error) {
+	if s.isStopping() {
+		return nil, nil, flow.Errorf(flow.Overloaded, "gateway is stopping").WithClass(flow.Stopping)
+	}
+	defer func() {
+		if cause := recover(); cause != nil {
+			s.options.Log.ErrorContext(ctx, "panic in a call", "err", cause, "stack", string(debug.Stack()))
+			err = flow.Errorf(flow.Internal, "panic: %v", cause)
+		}
+	}()
+	m, err = s.options.Decode(p, callOf(ctx))
+	if err != nil {
+		return nil, nil, err
+	}
+	reply, err = handler(ctx, m)
+	return m, reply, err
+}
+
+// callOf is what the call carried beside the message.
+func callOf(ctx context.Context) *flow.Call {
+	values, _ := metadata.FromIncomingContext(ctx)
+	call := &flow.Call{Metadata: values}
+	call.Authority = call.Value(":authority")
+	return call
+}
+
+// unserved answers calls of methods that nothing is registered for.
+func (s *Server) unserved(_ any, stream grpc.ServerStream) error {
+	method, _ := grpc.MethodFromServerStream(stream)
+	switch method {
+	case gateway.MessageAsyncChannel_ProcessMessage_FullMethodName, gateway.MessageSyncChannel_ProcessMessage_FullMethodName:
+		return status.Errorf(codes.Unimplemented, "%s is not served by this gateway: %s", method, s.options.Unserved)
+	default:
+		return status.Errorf(codes.Unimplemented, "method %q is not known", method)
+	}
+}
