@@ -1,0 +1,94 @@
+package jetstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"mqgateway/internal/mq"
+)
+
+// codeNotClustered: the server stands alone and can't replicate.
+const codeNotClustered jetstream.ErrorCode = 10074
+
+// clusterReplicas is how many servers of a cluster hold a message before it
+// counts as accepted: two may have it when one fails.
+const clusterReplicas = 3
+
+// Declare implements [mq.Declarer]. Both kinds of queue are the same.
+func (b *Broker) Declare(ctx context.Context, q mq.Queue) error {
+	s, err := b.publishing.session(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = b.ensure(ctx, s, q)
+	return err
+}
+
+// ensure looks a queue up, makes what is missing of it, and returns its
+// consumer. The stream is only made when q.Kind lets us; the consumer is the
+// reader's part, and always.
+func (b *Broker) ensure(ctx context.Context, s *session, q mq.Queue) (jetstream.Consumer, error) {
+	if err := checkName(q.Name); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, b.timeout)
+	defer cancel()
+	stream, err := s.js.Stream(ctx, streamName(q.Name))
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		if q.Kind == mq.Existing {
+			return nil, fmt.Errorf("%w: NATS has no stream %q for queue %q; make it, or set mq.connection.declareQueues", mq.ErrNoQueue, streamName(q.Name), q.Name)
+		}
+		stream, err = createStream(ctx, s, q.Name)
+	}
+	if err != nil {
+		return nil, s.explain(fmt.Errorf("looking up queue %q: %w", q.Name, err))
+	}
+	consumer, err := stream.Consumer(ctx, consumerName)
+	if errors.Is(err, jetstream.ErrConsumerNotFound) {
+		consumer, err = stream.CreateConsumer(ctx, b.consumerConfig())
+	}
+	if err != nil {
+		return nil, s.explain(fmt.Errorf("looking up the consumer of queue %q: %w", q.Name, err))
+	}
+	return consumer, nil
+}
+
+// createStream makes the stream of a queue. Another process may do the same at
+// the same time: the server takes equal requests as one.
+func createStream(ctx context.Context, s *session, queue string) (jetstream.Stream, error) {
+	cfg := jetstream.StreamConfig{
+		Name:        streamName(queue),
+		Description: "queue " + queue,
+		Subjects:    []string{subjectName(queue)},
+		Retention:   jetstream.WorkQueuePolicy,
+		Storage:     jetstream.FileStorage,
+		Discard:     jetstream.DiscardNew,
+		AllowMsgTTL: true,
+		Replicas:    1,
+	}
+	if s.nc.ConnectedClusterName() != "" {
+		cfg.Replicas = clusterReplicas
+	}
+	stream, err := s.js.CreateStream(ctx, cfg)
+	if api, ok := errors.AsType[*jetstream.APIError](err); ok && api.ErrorCode == codeNotClustered {
+		cfg.Replicas = 1
+		stream, err = s.js.CreateStream(ctx, cfg)
+	}
+	return stream, err
+}
+
+// consumerConfig delivers for ever, and bounds nothing: each reader asks for
+// what it can take.
+func (b *Broker) consumerConfig() jetstream.ConsumerConfig {
+	return jetstream.ConsumerConfig{
+		Durable:       consumerName,
+		AckPolicy:     jetstream.AckExplicitPolicy,
+		AckWait:       b.ackWait,
+		MaxDeliver:    -1,
+		MaxAckPending: -1,
+		MaxWaiting:    maxWaiting,
+	}
+}

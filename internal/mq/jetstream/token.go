@@ -1,0 +1,52 @@
+package jetstream
+
+import (
+	"cmp"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"mqgateway/internal/secret"
+)
+
+// tokenFile holds the token that was made for a directory.
+const tokenFile = "token"
+
+// token is the configured token, else the one kept in the directory, else a new
+// one, which is kept there for the owner's eyes only.
+func token(configured secret.String, directory string) (secret.String, error) {
+	if configured != "" {
+		return configured, nil
+	}
+	path := filepath.Join(directory, tokenFile)
+	kept, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("reading the token: %w", err)
+	}
+	text := strings.TrimSpace(string(kept))
+	if text != "" {
+		return secret.String(text), nil
+	}
+	text = rand.Text()
+	if err := writePrivate(path, text+"\n"); err != nil {
+		return "", fmt.Errorf("keeping the token: %w", err)
+	}
+	return secret.String(text), nil
+}
+
+// writePrivate replaces the file at once or not at all.
+func writePrivate(path, text string) error {
+	temporary, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*") // 0600
+	if err != nil {
+		return err
+	}
+	_, err = temporary.WriteString(text)
+	if err = cmp.Or(err, temporary.Sync(), temporary.Close()); err != nil {
+		return errors.Join(err, os.Remove(temporary.Name()))
+	}
+	return os.Rename(temporary.Name(), path)
+}
