@@ -42,6 +42,7 @@ func newShell(cmd *exec.Cmd) (*shell, error) {
 }
 
 // eval evaluates an Erlang expression and returns its value as Erlang prints it.
+// It stands in a function, since the shell keeps variables for the next one.
 func (s *shell) eval(expression string) (string, error) {
 	s.asking.Lock()
 	defer s.asking.Unlock()
@@ -50,7 +51,7 @@ func (s *shell) eval(expression string) (string, error) {
 	s.mu.Lock()
 	s.mark = mark
 	s.mu.Unlock()
-	if _, err := fmt.Fprintf(s.in, "io:format(\"~n%s~0p~n\", [catch begin %s end]).\n", mark, expression); err != nil {
+	if _, err := fmt.Fprintf(s.in, "io:format(\"~n%s~0p~n\", [catch (fun() -> %s end)()]).\n", mark, expression); err != nil {
 		return "", fmt.Errorf("evaluating %q in RabbitMQ: %w", expression, err)
 	}
 	select {
