@@ -105,4 +105,3 @@ func erlang(text string) string {
 	}
 	return b.String()
 }
-
