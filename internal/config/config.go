@@ -177,7 +177,7 @@ func Default() Config {
 			Client: grpcclient.Config{
 				Routing: "authority",
 				Settings: map[string]grpcclient.SettingsConfig{
-					"default": {Port: 5454, Timeout: 30 * time.Second, MaxMessageSize: 4 * megabyte},
+					"default": {Hostname: "empty-service", Port: 5454, Timeout: 30 * time.Second, MaxMessageSize: 4 * megabyte},
 				},
 			},
 		},

@@ -14,9 +14,28 @@ type port struct {
 	number int
 }
 
-// validatePorts checks numbers, and that no two listeners want one port.
+// validatePorts checks numbers that no package owns, and that no two listeners want
+// one port.
 func (c Config) validatePorts() error {
 	var errs []error
+	for _, p := range []port{{"server.port", c.Server.Port}, {"management.server.port", c.Management.Server.Port}} {
+		if p.number < 0 || p.number > 65535 {
+			errs = append(errs, field.Errorf(p.path, "%d is not from 0 to 65535", p.number))
+		}
+	}
+	ports := c.ports()
+	for i, p := range ports {
+		for _, other := range ports[:i] {
+			if p.number == other.number && p.number != 0 {
+				errs = append(errs, twin(p.path, other.path, "port %d is that of %s, too", p.number, other.path))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// ports are all that this process listens on.
+func (c Config) ports() []port {
 	ports := []port{{"server.port", c.Server.Port}, {"grpc.server.serverPort", c.GRPC.Server.ServerPort}}
 	if management := c.Management.Server.Port; management != c.Server.Port {
 		ports = append(ports, port{"management.server.port", management})
@@ -24,23 +43,7 @@ func (c Config) validatePorts() error {
 	if c.MQ.Provider == Embedded {
 		ports = append(ports, port{"mq.embedded.listen", portOf(c.MQ.Embedded.Listen)})
 	}
-	for i, p := range ports {
-		if p.number < 0 || p.number > 65535 {
-			errs = append(errs, field.Errorf(p.path, "%d is not from 0 to 65535", p.number))
-			continue
-		}
-		for _, other := range ports[:i] {
-			if p.number == other.number && p.number != 0 {
-				errs = append(errs, twin(p.path, other.path, "port %d is that of %s, too", p.number, other.path))
-			}
-		}
-	}
-	for name, settings := range c.GRPC.Client.Settings {
-		if settings.Port < 0 || settings.Port > 65535 {
-			errs = append(errs, field.Errorf("grpc.client.settings."+name+".port", "%d is not from 0 to 65535", settings.Port))
-		}
-	}
-	return errors.Join(errs...)
+	return ports
 }
 
 // portOf is the port of an address, or of a bare number; 0 when there is none.

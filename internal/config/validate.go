@@ -27,6 +27,8 @@ func (c Config) Validate() error {
 		c.validateModes(),
 		c.validateBounds(),
 		c.validatePorts(),
+		field.Under("grpc.server", c.GRPC.Server.Validate()),
+		field.Under("grpc.client", c.GRPC.Client.Validate()),
 		field.Under("routing", c.validateRouting()),
 	)
 }

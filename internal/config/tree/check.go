@@ -10,7 +10,8 @@ import (
 // Twin is a problem that another key has a part in: two values that must differ, for
 // example. The place of the other is added to its text.
 type Twin struct {
-	// Other is the path of the other key, in full.
+	// Other is the path of the other key, in full. The problem stands there when its
+	// own key is not set.
 	Other string
 	Err   error
 }
@@ -44,15 +45,20 @@ func (t *Tree) Advise(err error) {
 func (t *Tree) placed(e *field.Error) (p Problem, known bool) {
 	n, missing := t.root.find(e.Path)
 	p = Problem{Place: n.place(), Path: e.Path, Text: e.Err.Error()}
+	if twin, ok := errors.AsType[*Twin](e.Err); ok {
+		other, _ := t.root.find(twin.Other)
+		if missing != "" {
+			p.Place = other.place()
+		} else {
+			p.Hint = "see " + other.place().String()
+		}
+		return p, t.blames(e.Path) || t.blames(twin.Other)
+	}
 	if missing != "" {
 		p.Hint = "add " + missing + under(strings.TrimSuffix(e.Path, missing))
 		return p, t.lost || t.blames(e.Path)
 	}
-	if twin, ok := errors.AsType[*Twin](e.Err); ok {
-		other, _ := t.root.find(twin.Other)
-		p.Text += " (" + other.place().String() + ")"
-	}
-	if e.Offset >= 0 && n.kind == scalar {
+	if e.Offset >= 0 && n.kind == scalar && !n.secret {
 		p.Excerpt, p.Place = t.excerpt(n, e.Offset)
 	}
 	return p, t.blames(e.Path)

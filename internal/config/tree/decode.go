@@ -26,7 +26,11 @@ func (t *Tree) decode(n *node, s *schema, v reflect.Value, path string) {
 	}
 }
 
+// decodeList takes a list as it is; an empty text in place of one has no elements.
 func (t *Tree) decodeList(n *node, s *schema, v reflect.Value, path string) {
+	if n.single && t.substitute(n.children[0], s.elem, path) && n.children[0].text == "" {
+		n.children = nil
+	}
 	v.Set(reflect.MakeSlice(s.typ, len(n.children), len(n.children)))
 	for i, c := range n.children {
 		t.decode(c, s.elem, v.Index(i), element(path, i))
@@ -80,8 +84,8 @@ func spread(n *node, s *schema, v reflect.Value) {
 // decodeScalar replaces placeholders and reads the text. A problem never quotes a
 // secret, nor what a placeholder was replaced by.
 func (t *Tree) decodeScalar(n *node, s *schema, v reflect.Value, path string) {
+	n.secret = s.secret
 	if !t.substitute(n, s, path) {
-		n.broken = true
 		return
 	}
 	unit := s.unit

@@ -103,7 +103,7 @@ func (t *Tree) warnServices(services, unknown []string) {
 			foreign = append(foreign, name)
 			continue
 		}
-		t.warn(variable(name), "", "no key has this name", "list elements are numbered from 0; names of the file's own entries are found without case")
+		t.warn(variable(name), "", "no key has this name", t.suggestVariable(strings.TrimPrefix(name, t.opts.Prefix)))
 	}
 	if len(foreign) > 0 {
 		slices.Sort(foreign)
@@ -259,8 +259,7 @@ func (n *node) below(st step, at Place) (*node, func(string) string) {
 	}
 }
 
-// replace gives a node the value of a variable. An empty value is an empty list
-// where a list is expected.
+// replace gives a node the value of a variable.
 func (t *Tree) replace(n *node, st step, value string, at Place, path string) {
 	if !n.fresh && strings.HasPrefix(n.at.File, "environment ") {
 		t.fail(at, path, "the key is set twice in the environment", "also by "+strings.TrimPrefix(n.at.File, "environment "))
@@ -270,7 +269,7 @@ func (t *Tree) replace(n *node, st step, value string, at Place, path string) {
 	switch {
 	case n.kind == scalar:
 		n.text = value
-	case value != "":
-		n.children = []*node{{at: at, text: value}}
+	default:
+		n.children, n.single = []*node{{at: at, text: value}}, true
 	}
 }

@@ -11,6 +11,8 @@ import (
 type expander struct {
 	variables map[string]string
 	readFile  func(name string) ([]byte, error)
+	// depth counts the defaults that this expander is in.
+	depth int
 }
 
 // placeholderError is a placeholder that can't be replaced. Its text may hold
@@ -72,6 +74,9 @@ func closing(text string, start int) int {
 	return -1
 }
 
+// maxNesting bounds placeholders in the defaults of placeholders.
+const maxNesting = 10
+
 func (x expander) placeholder(inside string) (string, *placeholderError) {
 	if path, ok := strings.CutPrefix(inside, "file:"); ok {
 		data, err := x.readFile(strings.TrimSpace(path))
@@ -90,36 +95,36 @@ func (x expander) placeholder(inside string) (string, *placeholderError) {
 			hint: "set it, or give a default: ${NAME:default}",
 		}
 	}
+	if x.depth++; x.depth > maxNesting {
+		return "", &placeholderError{err: fmt.Errorf("placeholders are nested more than %d deep", maxNesting)}
+	}
 	return x.expand(fallback)
 }
 
 // wholeVariable is a value that is nothing but one placeholder without a default, so
 // that its text can't be part of a secret.
-var wholeVariable = regexp.MustCompile(`^\$\{([A-Za-z_][A-Za-z0-9_]*|file:/[^{}]*)\}$`)
+var wholeVariable = regexp.MustCompile(`^\$\{([A-Za-z_][A-Za-z0-9_]*|file:[^{}]*)\}$`)
 
-// substitute replaces the placeholders in a scalar and keeps what was written.
+// substitute replaces the placeholders in a scalar and keeps what was written. What
+// can't be replaced is reported, and the scalar broken.
 func (t *Tree) substitute(n *node, s *schema, path string) bool {
-	if n.written != "" {
-		return true
+	if n.broken || n.written != "" {
+		return !n.broken
 	}
 	n.written = n.text
 	if !strings.Contains(n.text, "${") {
 		return true
 	}
-	text, err := expander{t.variables, t.opts.ReadFile}.expand(n.text)
+	text, err := expander{variables: t.variables, readFile: t.opts.ReadFile}.expand(n.text)
 	if err == nil {
 		n.text, n.substituted = text, true
 		return true
 	}
-	what := err.Error()
+	n.broken = true
+	what, hint := err.Error(), err.hint
 	if s.secret && !wholeVariable.MatchString(n.written) {
-		what = "a placeholder ${} in the secret can't be replaced"
+		what, hint = "a placeholder ${} in the secret can't be replaced", literalHint
 	}
-	at := t.inside(n, err.offset)
-	hint := err.hint
-	if hint == "" || s.secret {
-		hint = strings.TrimPrefix(hint+"; "+literalHint, "; ")
-	}
-	t.fail(at, path, what, hint)
+	t.fail(t.inside(n, err.offset), path, what, hint)
 	return false
 }

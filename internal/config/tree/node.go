@@ -37,6 +37,8 @@ type node struct {
 	// broken values have a problem already; fresh ones were made by a variable that
 	// sets something below them.
 	broken, fresh bool
+	// single lists were written as a scalar; secret scalars are never shown.
+	single, secret bool
 	// shadowed are the places in weaker files where the same key is set.
 	shadowed []Place
 }

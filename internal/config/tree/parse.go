@@ -158,6 +158,9 @@ func (t *Tree) syntaxError(file string, data []byte, err error) {
 		text = text[len(m[0]):]
 	}
 	hint := "quote values that begin with a special character, and look at the line before, too"
+	if m := anchorName.FindStringSubmatch(text); m != nil && at.Line == 1 {
+		at = placeOf(file, data, "*"+m[2])
+	}
 	if line, column := tabIndent(data, at.Line); line > 0 {
 		at.Line, at.Column, hint = line, column, "indent with spaces: YAML forbids tabs there"
 	}
@@ -166,9 +169,19 @@ func (t *Tree) syntaxError(file string, data []byte, err error) {
 
 // anchorName is the one piece of a file that the library quotes; it is a password
 // when that begins with an asterisk and has no quotes.
-var anchorName = regexp.MustCompile(`(anchor|tag) '.*?'`)
+var anchorName = regexp.MustCompile(`(anchor|tag) '(.*)'`)
 
 func harmless(text string) string { return anchorName.ReplaceAllString(text, "$1") }
+
+// placeOf finds the first place of a text.
+func placeOf(file string, data []byte, text string) Place {
+	before, _, found := bytes.Cut(data, []byte(text))
+	if !found {
+		return Place{File: file, Line: 1, Column: 1}
+	}
+	lineStart := bytes.LastIndexByte(before, '\n') + 1
+	return Place{File: file, Line: bytes.Count(before, []byte("\n")) + 1, Column: utf8.RuneCount(before[lineStart:]) + 1}
+}
 
 // tabIndent finds the line that is indented with a tab, at or beside line near.
 func tabIndent(data []byte, near int) (line, column int) {

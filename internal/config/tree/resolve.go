@@ -19,9 +19,11 @@ const (
 
 // resolver turns the YAML of one file into nodes with canonical names.
 type resolver struct {
-	tree   *Tree
-	file   string
+	tree *Tree
+	file string
+	// budget is how many values may still be resolved.
 	budget int
+	gaveUp bool
 }
 
 // pair is a key with its value.
@@ -46,7 +48,7 @@ func (r *resolver) value(n *yaml.Node, s *schema, path string) *node {
 		return &node{at: r.place(n), text: n.Value}
 	case n.Kind == yaml.ScalarNode && s.kind == list && s.elem.kind == scalar:
 		only := &node{at: r.place(n), text: n.Value}
-		return &node{kind: list, at: only.at, children: []*node{only}}
+		return &node{kind: list, at: only.at, children: []*node{only}, single: true}
 	}
 	r.tree.fail(r.place(n), path, fmt.Sprintf("expected %v, found %v", s.kind, kindOf(n)), shapeHint(s, n))
 	return nil
@@ -58,9 +60,7 @@ func (r *resolver) follow(n *yaml.Node, path string) *yaml.Node {
 		n = n.Alias
 	}
 	if r.budget--; r.budget < 0 {
-		if r.budget == -1 {
-			r.tree.unreadable(r.place(n), "the file has more than a million values", "use fewer aliases")
-		}
+		r.giveUp(n, "the file has more than a million values", "use fewer aliases")
 		return nil
 	}
 	if n.Style&yaml.TaggedStyle != 0 && !plainTags[n.Tag] {
@@ -74,6 +74,14 @@ func (r *resolver) follow(n *yaml.Node, path string) *yaml.Node {
 		r.tree.fail(r.place(n), path, "an anchor without a value", "quote a value that begins with &")
 	}
 	return nil
+}
+
+// giveUp reports, once, that the file grows beyond all bounds.
+func (r *resolver) giveUp(n *yaml.Node, text, hint string) {
+	if !r.gaveUp {
+		r.tree.unreadable(r.place(n), text, hint)
+	}
+	r.gaveUp, r.budget = true, 0
 }
 
 var plainTags = map[string]bool{
@@ -184,7 +192,7 @@ func (r *resolver) mergePairs(source *yaml.Node, depth int) []pair {
 		source = source.Alias
 	}
 	if r.budget--; depth > maxMerges || r.budget < 0 {
-		r.tree.unreadable(r.place(at), "merge keys (<<) nest too deep", "")
+		r.giveUp(at, "merge keys (<<) nest too deep", "")
 		return nil
 	}
 	switch source.Kind {

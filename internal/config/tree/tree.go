@@ -116,7 +116,7 @@ func (t *Tree) SetDefault(path, text, origin string) {
 	names := strings.Split(path, ".")
 	n := t.root
 	for _, name := range names[:len(names)-1] {
-		n = n.ensure(name, Place{File: origin})
+		n = n.ensure(name, t.root.at)
 	}
 	if last := names[len(names)-1]; n.child(last) == nil {
 		// What is given here is no text of a user, and holds no ${}.

@@ -1,6 +1,7 @@
 package tree
 
 import (
+	"reflect"
 	"strings"
 )
 
@@ -70,6 +71,20 @@ func (t *Tree) suggest(s *schema, path, key string) (meant, hint string) {
 		return "", ""
 	}
 	return "", "known here: " + strings.Join(names, ", ")
+}
+
+// suggestVariable finds the variable that was meant, name without the prefix.
+func (t *Tree) suggestVariable(name string) string {
+	best, least := "", 4
+	for _, k := range keys(t.schema, reflect.Zero(t.schema.typ), "", "") {
+		if d := distance(name, k.Variable); d < least {
+			best, least = k.Variable, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return "did you mean " + t.opts.Prefix + best + "?"
 }
 
 // walk follows names down structs as far as they are known.
