@@ -117,7 +117,12 @@ func (s *subscription) end() error {
 }
 
 // Settle implements [mq.Settler].
-func (s *subscription) Settle(d *mq.Delivery, o mq.Outcome) error { return s.acks.settle(d.Tag, o) }
+func (s *subscription) Settle(d *mq.Delivery, o mq.Outcome) error {
+	if s.ch.IsClosed() {
+		return mq.ErrStale
+	}
+	return s.acks.settle(d.Tag, o)
+}
 
 // Cancel implements [mq.Subscription].
 func (s *subscription) Cancel(ctx context.Context) error {

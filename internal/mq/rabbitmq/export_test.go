@@ -1,0 +1,31 @@
+package rabbitmq
+
+import (
+	"context"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"mqgateway/internal/flow"
+)
+
+// SharedChannel is the channel that publishes share now, to see that it is still
+// the same later; nil when there is none.
+func (b *Broker) SharedChannel() any {
+	s := b.publishing.peek()
+	if s == nil {
+		return nil
+	}
+	if w := s.window.peek(); w != nil {
+		return w
+	}
+	return nil
+}
+
+// PublishUnchecked publishes what the guards would refuse.
+func (b *Broker) PublishUnchecked(ctx context.Context, to flow.Address, p *amqp.Publishing) error {
+	s, err := b.publishing.get(ctx)
+	if err != nil {
+		return err
+	}
+	return s.publish(ctx, to, p)
+}
