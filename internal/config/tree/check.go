@@ -46,10 +46,10 @@ func (t *Tree) placed(e *field.Error) (p Problem, known bool) {
 	n, missing := t.root.find(e.Path)
 	p = Problem{Place: n.place(), Path: e.Path, Text: e.Err.Error()}
 	if twin, ok := errors.AsType[*Twin](e.Err); ok {
-		other, _ := t.root.find(twin.Other)
+		other, unset := t.root.find(twin.Other)
 		if missing != "" {
 			p.Place = other.place()
-		} else {
+		} else if unset == "" {
 			p.Hint = "see " + other.place().String()
 		}
 		return p, t.blames(e.Path) || t.blames(twin.Other)

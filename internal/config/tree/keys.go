@@ -12,10 +12,11 @@ type Key struct {
 	// Variable is the environment variable that sets it, without the prefix; list
 	// elements have N for their number.
 	Variable string
-	// Type is text, secret, boolean, number, duration, size, or the values of an
-	// enumeration. List tells that the key takes several.
-	Type string
-	List bool
+	// Type is text, secret, boolean, number, duration or size; List tells that the
+	// key takes several. Values are those of an enumeration.
+	Type   string
+	List   bool
+	Values []string
 	// Unit of a bare number; Default as a file would have it, empty when there is none.
 	Unit, Default string
 	// Aliases are further names of the last part of Path.
@@ -59,7 +60,7 @@ func keys(s *schema, v reflect.Value, path, variable string) []Key {
 }
 
 func scalarKey(s *schema, v reflect.Value, path, variable string) Key {
-	k := Key{Path: path, Variable: variable, Type: s.typeName(), Unit: s.unit}
+	k := Key{Path: path, Variable: variable, Type: s.typeName(), Values: canonical(s.enum), Unit: s.unit}
 	if s.typ == durationType && k.Unit == "" {
 		k.Unit = "ms"
 	}
@@ -76,8 +77,6 @@ func underscore(variable, name string) string {
 // typeName names the type as users know it.
 func (s *schema) typeName() string {
 	switch {
-	case len(s.enum) > 0:
-		return strings.Join(canonical(s.enum), ", ")
 	case s.secret:
 		return "secret"
 	case s.typ.Kind() == reflect.String:
