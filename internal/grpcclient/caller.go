@@ -2,20 +2,22 @@ package grpcclient
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 
 	"mqgateway/api/proto/gateway"
 	"mqgateway/internal/flow"
-	"mqgateway/internal/mapping"
 )
 
 // Caller calls microservices. It may be used by many goroutines at once.
 type Caller struct {
 	settings *settingsBook
 	targets  targets
+	closed   atomic.Bool
 }
 
 // Open makes a caller; it connects when the first call needs it. Close has to be
@@ -34,8 +36,12 @@ func Open(cfg Config) (*Caller, error) {
 	return c, nil
 }
 
-// Close ends all connections; calls that are still in hand fail.
-func (c *Caller) Close() error { return c.targets.close() }
+// Close ends all connections. Calls that are still in hand, and later ones, fail
+// with class Stopping.
+func (c *Caller) Close() error {
+	c.closed.Store(true)
+	return c.targets.close()
+}
 
 // Async hands m to MessageAsyncChannel of its route's destination and returns no
 // reply. It is nil only once the service has answered. A service that can't be
@@ -51,25 +57,24 @@ func (c *Caller) call(ctx context.Context, m *flow.Message, method string, answe
 	if authority == "" {
 		return flow.Errorf(flow.Internal, "message of route %q has no destination", m.Route.Name)
 	}
-	request, err := mapping.ToProto(m)
+	s := c.settings.of(authority)
+	request, size, err := s.request(m)
 	if err != nil {
 		return err
 	}
-	s := c.settings.of(authority)
-	size := proto.Size(request)
-	if int64(size) > s.config.MaxMessageSize {
-		return flow.Errorf(flow.BadMessage, "request of %d bytes is over the limit of %d (%s)", size, s.config.MaxMessageSize, s.sizeKey)
-	}
 	pool, conn, err := c.targets.take(authority, s)
 	if err != nil {
-		return flow.Errorf(flow.DestinationFailed, "calling %q: %w", authority, err)
+		return notPrepared(authority, err)
 	}
 	defer conn.release()
 	work, cancel := context.WithTimeout(ctx, s.timeout(m))
 	defer cancel()
 	options := append(s.options[:len(s.options):len(s.options)], grpc.CallAuthority(authority))
 	if err := conn.Invoke(s.context(work), method, request, answer, options...); err != nil {
-		return failure{authority: authority, address: pool.address, size: size}.of(ctx, err)
+		return failure{
+			authority: authority, address: pool.address, size: size,
+			stopping: c.closed.Load() || errors.Is(ctx.Err(), context.Canceled),
+		}.of(err)
 	}
 	return nil
 }

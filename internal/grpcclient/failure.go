@@ -1,7 +1,6 @@
 package grpcclient
 
 import (
-	"context"
 	"errors"
 	"fmt"
 
@@ -16,17 +15,28 @@ import (
 // them otherwise.
 const commonLimit = 4 << 20
 
+// notPrepared is a call that could not be begun: its authority can't be
+// connected to, or the gateway stops.
+func notPrepared(authority string, err error) *flow.Error {
+	class := flow.Permanent
+	if errors.Is(err, errClosed) {
+		class = flow.Stopping
+	}
+	return flow.Errorf(flow.DestinationFailed, "calling %q: %w", authority, err).WithClass(class)
+}
+
 // failure is what is known of a call that failed.
 type failure struct {
 	authority, address string
 	// size of the request in bytes.
 	size int
+	// stopping tells that the gateway ended the call itself.
+	stopping bool
 }
 
-// of makes the error of a call from its gRPC status; ctx is that of the source,
-// without the call's own timeout.
-func (f failure) of(ctx context.Context, err error) *flow.Error {
-	class, hint := f.class(ctx, status.Convert(err))
+// of makes the error of a call from its gRPC status.
+func (f failure) of(err error) *flow.Error {
+	class, hint := f.class(status.Convert(err))
 	return &flow.Error{
 		Code:  flow.DestinationFailed,
 		Class: class,
@@ -36,8 +46,8 @@ func (f failure) of(ctx context.Context, err error) *flow.Error {
 
 // class tells what the status means for the message, and what a reader of the
 // error should know beside.
-func (f failure) class(ctx context.Context, st *status.Status) (class flow.Class, hint string) {
-	if st.Code() == codes.Canceled && errors.Is(ctx.Err(), context.Canceled) {
+func (f failure) class(st *status.Status) (class flow.Class, hint string) {
+	if st.Code() == codes.Canceled && f.stopping {
 		return flow.Stopping, ""
 	}
 	if code, ok := mapping.CodeOfStatus(st); ok {

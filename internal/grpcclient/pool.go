@@ -3,6 +3,7 @@ package grpcclient
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -16,9 +17,6 @@ const (
 	busyCalls     = 90
 	automaticPool = 8
 )
-
-// errClosed is what calls get once the caller is closed.
-var errClosed = errors.New("caller is closed")
 
 // connection is one HTTP/2 connection and the number of calls on it.
 type connection struct {
@@ -48,7 +46,7 @@ func newPool(address string, size int, dial func() (*grpc.ClientConn, error)) (*
 	p := &pool{address: address, dial: dial, size: size}
 	p.connections.Store(new([]*connection))
 	for range max(size, 1) {
-		if _, err := p.add(); err != nil {
+		if err := p.add(); err != nil {
 			return nil, errors.Join(err, p.close())
 		}
 	}
@@ -59,7 +57,7 @@ func newPool(address string, size int, dial func() (*grpc.ClientConn, error)) (*
 // first one where several have as few, so that the others may fall idle.
 func (p *pool) take() (*connection, error) {
 	least := p.least()
-	if least.calls.Load() >= busyCalls && p.size == 0 {
+	if least.calls.Load() >= busyCalls && p.mayGrow() {
 		if err := p.grow(); err != nil {
 			return nil, err
 		}
@@ -80,28 +78,29 @@ func (p *pool) least() *connection {
 	return least
 }
 
+func (p *pool) mayGrow() bool {
+	return p.size == 0 && len(*p.connections.Load()) < automaticPool
+}
+
 // grow adds a connection, unless somebody else just did.
 func (p *pool) grow() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed || len(*p.connections.Load()) >= automaticPool || p.least().calls.Load() < busyCalls {
+	if p.closed || !p.mayGrow() || p.least().calls.Load() < busyCalls {
 		return nil
 	}
-	_, err := p.add()
-	return err
+	return p.add()
 }
 
 // add needs mu, but in newPool.
-func (p *pool) add() (*connection, error) {
+func (p *pool) add() error {
 	conn, err := p.dial()
 	if err != nil {
-		return nil, fmt.Errorf("preparing a connection to %s: %w", p.address, err)
+		return fmt.Errorf("preparing a connection to %s: %w", p.address, err)
 	}
-	added := &connection{ClientConn: conn}
-	all := append([]*connection(nil), *p.connections.Load()...)
-	all = append(all, added)
+	all := append(slices.Clone(*p.connections.Load()), &connection{ClientConn: conn})
 	p.connections.Store(&all)
-	return added, nil
+	return nil
 }
 
 // idle tells that no call is on any connection.
