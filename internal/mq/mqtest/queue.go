@@ -1,0 +1,188 @@
+package mqtest
+
+import (
+	"errors"
+	"time"
+
+	"mqgateway/internal/mq"
+)
+
+var queueRules = []rule{
+	{
+		name:    "a missing queue is told",
+		explain: "Subscribe to a queue that does not exist is ErrNoQueue, makes no queue, and the broker can be used afterwards",
+		check:   missingQueue,
+	},
+	{
+		name:    "Subscribe declares where it may",
+		explain: "Subscribe with a kind makes a missing queue, which keeps messages without a reader",
+		check:   subscribeDeclares,
+	},
+	{
+		name:    "Declare makes missing queues",
+		explain: "Declare makes a missing queue when it is told a kind, and is ErrNoQueue otherwise",
+		check:   declareMakes,
+	},
+	{
+		name:    "existing queues stay as they are",
+		explain: "a queue that exists is never declared again, whatever kind it is asked for as",
+		check:   existingStays,
+	},
+	{
+		name:    "names are free",
+		explain: "a queue may have any name that its product allows",
+		check:   namesAreFree,
+	},
+	{
+		name:    "a deleted queue ends the subscription",
+		explain: "Receive returns an error soon after the queue was deleted, which is neither a cancel nor the end of the context",
+		check:   deletedQueue,
+	},
+	{
+		name:    "priorities are kept",
+		explain: "where the product has priorities, the most urgent message is delivered first",
+		needs:   able[PriorityMaker],
+		check:   priorities,
+	},
+	{
+		name:    "expired messages go",
+		explain: "where the product has expiry, a message leaves its queue unread when its life is over, and others stay",
+		needs:   func(_ Harness, has Features) bool { return has.Expiry },
+		check:   expiry,
+	},
+}
+
+func missingQueue(f *fixture) {
+	b, queue, missing := f.open(), f.queue(), f.name()
+	if _, err := b.Subscribe(f.ctx(), mq.Queue{Name: missing, Prefetch: 1}); !errors.Is(err, mq.ErrNoQueue) {
+		f.Errorf("Subscribe() = %v, want %v", err, mq.ErrNoQueue)
+	}
+	if got := f.h.Messages(f.T, missing); got != -1 {
+		f.Errorf("the missing queue exists now, with %d messages", got)
+	}
+	s := f.subscribe(b, queue, 1)
+	f.publish(b, queue, "m")
+	f.receive(s)
+}
+
+func subscribeDeclares(f *fixture) {
+	b := f.open()
+	for _, kind := range []mq.QueueKind{mq.Classic, mq.Quorum} {
+		queue := f.name()
+		s, err := b.Subscribe(f.ctx(), mq.Queue{Name: queue, Prefetch: 1, Kind: kind})
+		if err != nil {
+			f.Errorf("Subscribe() to a missing queue of kind %s: %v", kind, err)
+			continue
+		}
+		f.close(s)
+		f.publish(b, queue, "m")
+		f.holds(queue, 1)
+		f.receive(f.subscribe(b, queue, 1))
+	}
+}
+
+func declareMakes(f *fixture) {
+	b := f.open()
+	declarer, ok := b.(mq.Declarer)
+	if !ok {
+		f.Fatalf("%T is no mq.Declarer", b)
+	}
+	missing := f.name()
+	if err := declarer.Declare(f.ctx(), mq.Queue{Name: missing}); !errors.Is(err, mq.ErrNoQueue) {
+		f.Errorf("Declare() of a missing queue without a kind = %v, want %v", err, mq.ErrNoQueue)
+	}
+	for _, q := range []mq.Queue{{Kind: mq.Classic}, {Kind: mq.Quorum}, {Kind: mq.Quorum, Unlimited: true}} {
+		q.Name = f.name()
+		for range 2 {
+			if err := declarer.Declare(f.ctx(), q); err != nil {
+				f.Errorf("Declare(%+v) = %v", q, err)
+			}
+		}
+		f.publish(b, q.Name, "m")
+		f.holds(q.Name, 1)
+	}
+}
+
+func existingStays(f *fixture) {
+	b, queue := f.open(), f.queue()
+	for _, kind := range []mq.QueueKind{mq.Existing, mq.Classic, mq.Quorum} {
+		q := mq.Queue{Name: queue, Prefetch: 1, Kind: kind}
+		s, err := b.Subscribe(f.ctx(), q)
+		if err != nil {
+			f.Errorf("Subscribe(%+v) to an existing queue: %v", q, err)
+			continue
+		}
+		f.close(s)
+		if declarer, ok := b.(mq.Declarer); ok {
+			if err := declarer.Declare(f.ctx(), q); err != nil {
+				f.Errorf("Declare(%+v) of an existing queue: %v", q, err)
+			}
+		}
+	}
+	f.publish(b, queue, "m")
+	f.holds(queue, 1)
+}
+
+func namesAreFree(f *fixture) {
+	b := f.open()
+	for _, queue := range []string{"очередь", "orders in", "a.b..c.", "*", ">", "a/b", "Q", "q", "=41"} {
+		f.h.MakeQueue(f.T, queue)
+		f.publish(b, queue, "for "+queue)
+		if got, want := f.receive(f.subscribe(b, queue, 1)).Message.ID, "for "+queue; got != want {
+			f.Errorf("queue %q gives message %q, want %q", queue, got, want)
+		}
+	}
+}
+
+func deletedQueue(f *fixture) {
+	b, queue := f.open(), f.queue()
+	s := f.subscribe(b, queue, 1)
+	f.publish(b, queue, "m")
+	f.settle(f.receive(s), mq.Ack)
+	f.holds(queue, 0)
+	f.h.DeleteQueue(f.T, queue)
+	if err := f.receiveEnd(s); errors.Is(err, mq.ErrCancelled) {
+		f.Errorf("Receive() = %v, which is for Cancel", err)
+	}
+	f.close(s)
+}
+
+func priorities(f *fixture) {
+	b, queue := f.open(), f.name()
+	f.h.(PriorityMaker).MakePrioritized(f.T, queue)
+	for i, id := range []string{"some day", "today", "now"} {
+		m := message(id)
+		m.Priority = uint8(1 + 3*i)
+		if err := b.Publish(f.ctx(), to(queue), m); err != nil {
+			f.Fatalf("publishing: %v", err)
+		}
+	}
+	s := f.subscribe(b, queue, 1)
+	for _, want := range []string{"now", "today", "some day"} {
+		d := f.receive(s)
+		if d.Message.ID != want {
+			f.Errorf("received %q, want %q", d.Message.ID, want)
+		}
+		f.settle(d, mq.Ack)
+	}
+}
+
+func expiry(f *fixture) {
+	b, queue := f.open(), f.queue()
+	for id, life := range map[string]time.Duration{"short": 100 * time.Millisecond, "other short": 300 * time.Millisecond} {
+		m := message(id)
+		m.Expiry = life
+		if err := b.Publish(f.ctx(), to(queue), m); err != nil {
+			f.Fatalf("publishing: %v", err)
+		}
+	}
+	f.holds(queue, 0)
+	m := message("long")
+	m.Expiry = time.Hour
+	if err := b.Publish(f.ctx(), to(queue), m); err != nil {
+		f.Fatalf("publishing: %v", err)
+	}
+	if got := f.receive(f.subscribe(b, queue, 1)).Message.ID; got != "long" {
+		f.Errorf("received %q, want %q", got, "long")
+	}
+}
