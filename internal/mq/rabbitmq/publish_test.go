@@ -407,6 +407,7 @@ func BenchmarkPublish(b *testing.B) {
 	publish(b, broker, "q", m)
 	b.ReportAllocs()
 	b.SetParallelism(32)
+	b.ResetTimer()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			if err := broker.Publish(b.Context(), toQueue("q"), m); err != nil {

@@ -24,6 +24,7 @@ const (
 type socket struct {
 	net.Conn          // with TLS where it is used
 	raw      net.Conn // without
+	in       *inbound
 	timeout  time.Duration
 
 	mu      sync.Mutex // guards the rest
@@ -37,7 +38,7 @@ type socket struct {
 
 // newSocket takes conn over, which is raw or TLS on top of it. The caller runs write.
 func newSocket(conn, raw net.Conn, timeout time.Duration) *socket {
-	s := &socket{Conn: conn, raw: raw, timeout: timeout}
+	s := &socket{Conn: conn, raw: raw, in: newInbound(conn), timeout: timeout}
 	s.work.L, s.room.L = &s.mu, &s.mu
 	return s
 }
@@ -62,7 +63,7 @@ func (s *socket) Write(p []byte) (int, error) {
 
 // Read closes the socket when it fails, which ends writes that are stuck.
 func (s *socket) Read(p []byte) (int, error) {
-	n, err := s.Conn.Read(p)
+	n, err := s.in.Read(p)
 	if err != nil {
 		s.fail(err)
 	}

@@ -3,6 +3,7 @@ package rabbitmq_test
 import (
 	"context"
 	"errors"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -385,5 +386,55 @@ func TestForeignMessages(t *testing.T) {
 				t.Fatal(err)
 			}
 		})
+	}
+}
+
+// Headers that the client library can't read would end the connection, and the
+// message would come back for ever.
+func TestUnreadableHeaders(t *testing.T) {
+	t.Parallel()
+	v := rabbittest.Shared(t).VHost(t)
+	declare(t, v, "q")
+	ch := v.Channel(t)
+	sub := subscribe(t, open(t, v), "q", 100)
+	var deep any = "bottom"
+	for range 40 {
+		deep = amqp.Table{"in": deep}
+	}
+	table := amqp.Table{}
+	for i := range 8200 {
+		table[strconv.Itoa(i)] = nil
+	}
+	for _, tt := range []struct {
+		name    string
+		headers amqp.Table
+		want    []flow.Header
+	}{
+		{"deep", amqp.Table{"deep": deep, "good": "one"}, []flow.Header{{Name: "good", Value: "one"}, {Name: "x-gateway-cut", Value: "deep"}}},
+		{"deep in an array", amqp.Table{"deep": []any{deep}}, []flow.Header{{Name: "x-gateway-cut", Value: "deep"}}},
+		{"long array", amqp.Table{"good": int32(1), "long": make([]any, 8193)}, []flow.Header{{Name: "good", Value: int32(1)}, {Name: "x-gateway-cut", Value: "long"}}},
+		{"long table", amqp.Table{"long": table}, []flow.Header{{Name: "x-gateway-cut", Value: "long"}}},
+		{"readable", amqp.Table{"long": make([]any, 8192)}, []flow.Header{{Name: "long", Value: make([]any, 8192)}}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := amqp.Publishing{Headers: tt.headers, ContentType: "text/plain", MessageId: tt.name, Body: []byte("body")}
+			if err := ch.Publish("", "q", false, false, p); err != nil {
+				t.Fatal(err)
+			}
+			d := receive(t, sub)
+			if d.Message.ID != tt.name || d.Message.ContentType != "text/plain" || string(d.Message.Body) != "body" {
+				t.Errorf("message %+v, want the rest of it", d.Message)
+			}
+			byName := cmpopts.SortSlices(func(a, b flow.Header) bool { return a.Name < b.Name })
+			if diff := cmp.Diff(tt.want, d.Message.Headers, byName); diff != "" {
+				t.Errorf("headers (-want +got):\n%s", diff)
+			}
+		})
+	}
+	if err := ch.Publish("", "q", false, false, amqp.Publishing{Headers: table}); err != nil {
+		t.Fatal(err)
+	}
+	if got := receive(t, sub).Message.Headers; len(got) != 8192 {
+		t.Errorf("%d of 8200 headers are left, want 8192", len(got))
 	}
 }
