@@ -14,6 +14,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"mqgateway/internal/config"
 )
 
 // version and commit are set when the binary is built.
@@ -38,11 +40,21 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		return 0
 	}
+	report(stderr, err)
+	return 1
+}
+
+// report tells an error as one clear line and a hint, and the problems of a
+// configuration as a list.
+func report(stderr io.Writer, err error) {
+	if problems, ok := errors.AsType[config.Problems](err); ok {
+		fmt.Fprintf(stderr, "%v\ngateway: the configuration has %d problems\n", problems, len(problems))
+		return
+	}
 	fmt.Fprintln(stderr, "gateway:", err)
 	if hint, ok := errors.AsType[*hintedError](err); ok {
 		fmt.Fprintln(stderr, hint.hint)
 	}
-	return 1
 }
 
 // newRootCommand puts the commands together. Without a command the gateway runs,

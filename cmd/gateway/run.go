@@ -119,7 +119,10 @@ func runGateway(ctx context.Context, cfg config.Config, o gatewayOptions) error 
 		middleware.Recover,
 		middleware.LogFailures(log, serviceToQueue),
 	)
-	server, err := grpcsrv.Open(cfg.GRPC.Server, grpcsrv.Options{Async: toQueue, Decode: outbound.FromProto, Ready: ready})
+	server, err := grpcsrv.Open(cfg.GRPC.Server, grpcsrv.Options{
+		Async: toQueue, Decode: outbound.FromProto, Ready: ready,
+		Grace: cfg.TerminationGracePeriod, Log: log,
+	})
 	if err != nil {
 		return err
 	}
@@ -133,7 +136,7 @@ func runGateway(ctx context.Context, cfg config.Config, o gatewayOptions) error 
 	defer stopServing()
 	var listeners []*mq.Listener
 	if len(cfg.MQ.Connection.ReceiveQueue) > 0 {
-		router, err := routing.New(cfg.Routing, routingOptions(cfg))
+		router, err := routing.New(cfg.Routing, cfg.RoutingOptions())
 		if err != nil {
 			return err
 		}
@@ -235,13 +238,6 @@ func retryOptions(cfg config.Config, stopping <-chan struct{}, log *slog.Logger)
 	return middleware.RetryOptions{
 		Initial: r.Initial, Max: r.Max, Multiplier: r.Multiplier, Jitter: r.Jitter,
 		For: retryInPlace, Stopping: stopping, Log: log,
-	}
-}
-
-func routingOptions(cfg config.Config) routing.Options {
-	return routing.Options{
-		TypeParser: cfg.MQ.TypeParser, XMLMaxDepth: cfg.Parser.XML.MaxDepth, JSONMaxDepth: cfg.Parser.JSON.MaxDepth,
-		NeedAllowed: cfg.GRPC.Client.Routing == "direct",
 	}
 }
 

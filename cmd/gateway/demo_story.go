@@ -1,0 +1,214 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"google.golang.org/grpc/status"
+
+	"mqgateway/api/proto/gateway"
+	"mqgateway/internal/flow"
+)
+
+// stepPatience is how long a step of the demo may take before it is given up.
+const stepPatience = 20 * time.Second
+
+// story tells the messages of the demo, one a line, as the gateways handle them.
+type story struct {
+	out      io.Writer
+	observed chan observation
+	number   int
+}
+
+// observation is what came of a message in a gateway.
+type observation struct {
+	message flow.Message
+	err     error
+	took    time.Duration
+}
+
+func newStory(out io.Writer) *story {
+	return &story{out: out, observed: make(chan observation, 16)}
+}
+
+// observe stands outside of everything in every flow and notes what came of a
+// message.
+func (s *story) observe(next flow.Handler) flow.Handler {
+	return func(ctx context.Context, in *flow.Message) (*flow.Message, error) {
+		start := time.Now()
+		reply, err := next(ctx, in)
+		select {
+		case s.observed <- observation{*in, err, time.Since(start)}:
+		default: // a message that somebody sent after the story was told
+		}
+		return reply, err
+	}
+}
+
+func (s *story) begin(consumer, provider addresses) {
+	s.say("MQ Gateway demo. One process holds the embedded broker, two gateways, a sample microservice and a sample partner.\n")
+	s.say("  consumer gateway   reads the partner's queue %s, calls microservices    gRPC %s  HTTP %s", ordersIn, local(consumer.GRPC), local(consumer.HTTP))
+	s.say("  provider gateway   is called by microservices, writes to %s          gRPC %s  HTTP %s\n", partnerIn, local(provider.GRPC), local(provider.HTTP))
+}
+
+// inbound is a message that the partner sends.
+type inbound struct {
+	queue, label, id string
+	headers          []flow.Header
+	body             string
+}
+
+// inboundMessages show the rules of the consumer gateway, and what becomes of a
+// message that no rule is for. The last one is an answer to a microservice's
+// message, and goes through the provider gateway.
+var inboundMessages = []inbound{
+	{ordersIn, "XML  <GetCardRq>", "demo-1", nil, `<GetCardRq><SystemID>CRM</SystemID><Card>5</Card></GetCardRq>`},
+	{ordersIn, "JSON GetCardRq", "demo-2", nil, `{"operation":"GetCardRq","head":{"systemId":"MOBILE"},"card":5}`},
+	{ordersIn, "XML  <GetClientRq>", "demo-3", nil, `<?xml version="1.0"?><GetClientRq><SystemID>CRM</SystemID></GetClientRq>`},
+	{ordersIn, "JSON BlockCardRq", "demo-4", nil, `{"operation":"BlockCardRq","card":5}`},
+	{
+		ordersIn, "XML  <Envelope>", "demo-5", []flow.Header{{Name: "OperationName", Value: "TransferRq"}, {Name: "System", Value: "ATM"}},
+		`<Envelope><Amount>10.50</Amount></Envelope>`,
+	},
+	{ordersIn, "XML  <GetCardRq>", "demo-6", nil, `<GetCardRq><!-- no SystemID --></GetCardRq>`},
+	{partnerOut, "JSON OrderRs", "demo-7", nil, `{"operation":"OrderRs","status":"accepted"}`},
+}
+
+// outbound is a message that a microservice sends.
+type outbound struct {
+	queue, label, id string
+	headers          map[string]string
+	body             string
+}
+
+var outboundMessages = []outbound{
+	{"", "XML  <OrderRq>", "demo-8", nil, `<OrderRq><Item>tea</Item></OrderRq>`},
+	{"", "JSON OrderRq", "demo-9", map[string]string{"Priority": "4", "Expiry": "60000"}, `{"operation":"OrderRq","item":"tea"}`},
+	{partnerUrgent, "JSON OrderRq", "demo-10", nil, `{"operation":"OrderRq","item":"tea","urgent":true}`},
+	{"PARTNER.MISSING", "XML  <OrderRq>", "demo-11", nil, `<OrderRq><Item>tea</Item></OrderRq>`},
+}
+
+// tell sends the messages, one after the other, and says what came of each.
+func (s *story) tell(ctx context.Context, partner *demoPartner, service *demoService, provider string) error {
+	s.say("From a queue to the microservice that the rules name:")
+	for _, m := range inboundMessages {
+		message := flow.Message{ID: m.id, Headers: m.headers, Body: []byte(m.body)}
+		if err := partner.put(ctx, m.queue, &message); err != nil {
+			return fmt.Errorf("putting a message on %s: %w", m.queue, err)
+		}
+		o, err := s.wait(ctx, m.id)
+		if err != nil {
+			return err
+		}
+		s.line(m.label, inboundOutcome(o))
+	}
+	s.say("\nFrom a microservice to a queue:")
+	for _, m := range outboundMessages {
+		message := &gateway.ProtoMessage{MessageId: m.id, SystemHeaders: m.headers, Body: m.body}
+		refused := service.send(ctx, provider, m.queue, message)
+		o, err := s.wait(ctx, m.id)
+		if err != nil {
+			return err
+		}
+		s.line(m.label, outboundOutcome(o, refused))
+	}
+	return s.check(ctx, partner, service)
+}
+
+// wait returns what came of a message.
+func (s *story) wait(ctx context.Context, id string) (observation, error) {
+	timeout := time.NewTimer(stepPatience)
+	defer timeout.Stop()
+	for {
+		select {
+		case o := <-s.observed:
+			if o.message.ID == id {
+				return o, nil
+			}
+		case <-timeout.C:
+			return observation{}, fmt.Errorf("message %q did not come through within %v", id, stepPatience)
+		case <-ctx.Done():
+			return observation{}, context.Cause(ctx)
+		}
+	}
+}
+
+// line says one message: its number, what it is and what came of it.
+func (s *story) line(label, outcome string) {
+	s.number++
+	s.say("%3d  %-20s %s", s.number, label, outcome)
+}
+
+// inboundOutcome says where the rules sent a message.
+func inboundOutcome(o observation) string {
+	route := "route " + o.message.Route.Name
+	if o.err != nil {
+		return fmt.Sprintf("%s  %-14s -> %-22s %s, for a person to look at: %s",
+			o.message.Source.Queue, route, o.message.Source.Queue+".DLQ", codeText(flow.CodeOf(o.err)), o.err)
+	}
+	return fmt.Sprintf("%s  %-14s -> %-22s delivered, acknowledged (%s)",
+		o.message.Source.Queue, route, o.message.Route.Destination, milliseconds(o.took))
+}
+
+// outboundOutcome says what the broker and the caller were told.
+func outboundOutcome(o observation, refused error) string {
+	if refused != nil {
+		return fmt.Sprintf("-> queue %-22s refused to its caller: %s, %s", o.message.To, status.Code(refused), codeText(flow.CodeOf(o.err)))
+	}
+	return fmt.Sprintf("-> queue %-22s confirmed by the broker (%s)", o.message.To, milliseconds(o.took))
+}
+
+func codeText(c flow.Code) string { return fmt.Sprintf("%d %s", int(c), c.Name()) }
+
+func milliseconds(d time.Duration) string {
+	return fmt.Sprintf("%.1f ms", float64(d.Microseconds())/1000)
+}
+
+// check waits until the service and the partner have seen what the gateways
+// delivered, and says so.
+func (s *story) check(ctx context.Context, partner *demoPartner, service *demoService) error {
+	const wantCalls, wantRead = 6, 3
+	end := time.Now().Add(stepPatience)
+	for {
+		calls, authorities := service.called()
+		read := partner.received()
+		if calls >= wantCalls && read >= wantRead {
+			s.say("\nThe microservice was called %d times under %d names over one connection; the partner read %d messages.", calls, authorities, read)
+			return nil
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("the microservice was called %d times, want %d; the partner read %d messages, want %d", calls, wantCalls, read, wantRead)
+		}
+		wait(ctx, 10*time.Millisecond)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// invite says what can be tried while the demo runs.
+func (s *story) invite(consumer, provider addresses) {
+	s.say("\nEverything still runs. Look around:")
+	s.say("  curl http://%s/actuator/health", local(consumer.HTTP))
+	s.say("  curl -s http://%s/metrics | grep ^gateway_", local(consumer.HTTP))
+	s.say("  grpcurl -plaintext -d '{\"body\":\"<OrderRq/>\"}' %s com.sbt.synapse.gateway.MessageAsyncChannel/processMessage", local(provider.GRPC))
+	s.say("\nCtrl-C ends the demo.")
+}
+
+func (s *story) end() { s.say("\nStopping: what is in work is finished, the rest stays in its queue.") }
+
+func (s *story) say(format string, args ...any) {
+	_, _ = fmt.Fprintf(s.out, format+"\n", args...)
+}
+
+// local is the address that a program on this machine uses.
+func local(address string) string {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return address
+	}
+	return net.JoinHostPort("127.0.0.1", port)
+}
