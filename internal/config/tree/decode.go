@@ -2,6 +2,7 @@ package tree
 
 import (
 	"reflect"
+	"unicode/utf8"
 )
 
 // Decode writes the tree into config, a pointer to the struct that [Read] was given
@@ -86,6 +87,11 @@ func spread(n *node, s *schema, v reflect.Value) {
 func (t *Tree) decodeScalar(n *node, s *schema, v reflect.Value, path string) {
 	n.secret = s.secret
 	if !t.substitute(n, s, path) {
+		return
+	}
+	if !utf8.ValidString(n.text) {
+		n.broken = true
+		t.fail(n.at, path, "the value is not UTF-8", "")
 		return
 	}
 	unit := s.unit

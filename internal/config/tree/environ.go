@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // maxIndex bounds the list elements that a variable may name.
@@ -50,7 +51,7 @@ func (t *Tree) overlay() {
 			continue
 		}
 		words := strings.Split(strings.ToLower(strings.TrimPrefix(name, t.opts.Prefix)), "_")
-		if steps, ok := steps(words, t.schema, t.root); ok {
+		if steps, ok := steps(words, t.schema, t.root); ok && utf8.ValidString(name) {
 			settings = append(settings, setting{name, value, steps})
 		} else {
 			unknown = append(unknown, name)
