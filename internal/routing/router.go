@@ -9,8 +9,11 @@ package routing
 
 import (
 	"context"
+	"sync"
 
 	"mqgateway/internal/flow"
+	"mqgateway/internal/routing/jsonpath"
+	"mqgateway/internal/routing/xmlpath"
 )
 
 // Options are the settings of other blocks that routing needs. Zero values take
@@ -26,24 +29,46 @@ type Options struct {
 	NeedAllowed bool
 }
 
+// defaultRoute is the entry for messages that no other entry is for.
+const defaultRoute = "default"
+
 // Router sends messages to services. It is safe for any number of goroutines.
 type Router struct {
-	warnings []error
+	routeName finder
+	entries   map[string]*entry
+	allowed   []pattern
+	warnings  []error
+
+	// The paths of all rules that stream, and whether all paths do.
+	xmlPlan     *xmlpath.Plan
+	jsonPlan    *jsonpath.Plan
+	streamsXML  bool
+	streamsJSON bool
+	xmlLimits   xmlpath.Limits
+	jsonLimits  jsonpath.Limits
+
+	evaluations sync.Pool // of *evaluation
 }
 
 // New compiles a configuration. The error joins all problems, with paths
 // relative to the routing block. An empty list of routes is one of them.
 func New(cfg Config, opts Options) (*Router, error) {
-	return &Router{}, nil
+	return compile(cfg, opts)
 }
 
-// Warnings are what looks like a mistake and works all the same.
+// Warnings are what looks like a mistake and works all the same; they have
+// paths relative to the routing block.
 func (r *Router) Warnings() []error { return r.warnings }
 
 // Route tells where a message goes. Its body must be UTF-8 text. The error has
-// the code [flow.RouteNotFound] or [flow.BadMessage].
+// the code [flow.RouteNotFound] or [flow.BadMessage]; the route then tells as
+// much as was found.
 func (r *Router) Route(m *flow.Message) (flow.Route, error) {
-	return flow.Route{}, flow.Errorf(flow.RouteNotFound, "no routes")
+	e := r.evaluations.Get().(*evaluation)
+	route, err := e.run(m)
+	e.release()
+	r.evaluations.Put(e)
+	return route, err
 }
 
 // Middleware writes the route of a message before it calls next.

@@ -1,0 +1,346 @@
+package routing
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"mqgateway/internal/field"
+	"mqgateway/internal/flow"
+	"mqgateway/internal/routing/expression"
+	"mqgateway/internal/routing/jsonpath"
+	"mqgateway/internal/routing/xmlpath"
+)
+
+// compiler makes a router and collects all problems on the way.
+type compiler struct {
+	router *Router
+	opts   Options
+	errs   []error
+	// The paths that stream, each once, with their places in the plan.
+	xmlPaths  []*xmlpath.Path
+	xmlSlots  map[string]int
+	jsonPaths []*jsonpath.Path
+	jsonSlots map[string]int
+}
+
+func compile(cfg Config, opts Options) (*Router, error) {
+	c := &compiler{
+		router:   &Router{entries: make(map[string]*entry)},
+		opts:     opts,
+		xmlSlots: make(map[string]int), jsonSlots: make(map[string]int),
+	}
+	c.checkOptions()
+	c.allowed(cfg.AllowedDestinations)
+	c.routeName(cfg.RouteName)
+	c.routeList(cfg.RouteList)
+	if err := errors.Join(c.errs...); err != nil {
+		return nil, err
+	}
+	return c.finish(), nil
+}
+
+func (c *compiler) fail(path, format string, args ...any) {
+	c.errs = append(c.errs, field.Errorf(path, format, args...))
+}
+
+func (c *compiler) warn(path, format string, args ...any) {
+	c.router.warnings = append(c.router.warnings, field.Errorf(path, format, args...))
+}
+
+// checkOptions reports an option by an empty path: it is set elsewhere.
+func (c *compiler) checkOptions() {
+	switch c.opts.TypeParser {
+	case "", "auto", "DOM", "SAX":
+	default:
+		c.fail("", "parser %q is none of auto, DOM, SAX", c.opts.TypeParser)
+	}
+}
+
+func (c *compiler) allowed(patterns []string) {
+	if len(patterns) == 0 && c.opts.NeedAllowed {
+		c.fail("allowedDestinations", "missing: a message chooses the name that is called, so that the names have to be bounded, as in [\"*.svc.cluster.local\"]")
+	}
+	for i, text := range patterns {
+		if strings.TrimSpace(text) == "" {
+			c.fail(fmt.Sprintf("allowedDestinations[%d]", i), "an empty pattern matches nothing")
+			continue
+		}
+		c.router.allowed = append(c.router.allowed, newPattern(text))
+	}
+}
+
+func (c *compiler) routeName(cfg ValueConfig) {
+	c.router.routeName = c.finder("routeName", cfg.ValueFrom, cfg.Expr, expression.Env{Value: true})
+	if len(cfg.ValueFrom) == 0 && cfg.Expr != "" {
+		c.warn("routeName.expr", "never runs: routeName has no valueFrom")
+	}
+}
+
+func (c *compiler) routeList(list []RouteConfig) {
+	if len(list) == 0 {
+		c.fail("routeList", "missing: services are called, so that at least one entry has to say which, as in - destinationExpression: \"'my-service'\"")
+	}
+	for i, cfg := range list {
+		path := fmt.Sprintf("routeList[%d]", i)
+		e := c.entry(path, cfg)
+		if _, twice := c.router.entries[e.name]; twice {
+			c.fail(path+".routeName", "route %q is there twice", e.name)
+			continue
+		}
+		c.router.entries[e.name] = e
+	}
+	if _, ok := c.router.entries[defaultRoute]; !ok && len(list) > 0 && len(c.router.routeName.rules) == 0 {
+		c.warn("routeList", "no message finds a route: routeName has no rules, and there is no entry %q", defaultRoute)
+	}
+}
+
+func (c *compiler) entry(path string, cfg RouteConfig) *entry {
+	e := &entry{name: cfg.RouteName, transport: cfg.TransportType}
+	if e.name == "" {
+		e.name = defaultRoute
+	}
+	if e.transport == "" {
+		e.transport = "grpc"
+	}
+	if e.transport != "grpc" {
+		c.fail(path+".transportType", "%q is not grpc", cfg.TransportType)
+	}
+	names := c.variables(path, cfg.Variables, e)
+	e.destination = c.destination(path+".destinationExpression", cfg.DestinationExpression, names)
+	e.destinations = c.substitutions(path+".destinations", cfg.Destinations)
+	finders := make([]*finder, len(e.variables))
+	for i := range e.variables {
+		finders[i] = &e.variables[i].finder
+	}
+	e.streamsXML, e.streamsJSON = c.streams(finders...)
+	return e
+}
+
+// variables compiles the variables of an entry, and returns their names.
+func (c *compiler) variables(path string, list []VariableConfig, e *entry) []string {
+	names := make([]string, len(list))
+	for i, cfg := range list {
+		names[i] = cfg.Name
+	}
+	for i, cfg := range list {
+		path := fmt.Sprintf("%s.variables[%d]", path, i)
+		switch {
+		case cfg.Name == "":
+			c.fail(path+".name", "missing")
+		case expression.Reserved(cfg.Name):
+			c.fail(path+".name", "%q has a meaning of its own in expressions; choose another name", cfg.Name)
+		case slices.Contains(names[:i], cfg.Name):
+			c.fail(path+".name", "variable %q is there twice", cfg.Name)
+		}
+		if len(cfg.ValueFrom) == 0 {
+			c.fail(path+".valueFrom", "missing: a variable needs a rule that finds it")
+		}
+		env := expression.Env{Value: true, Variables: names[:i:i], Later: names[i:]}
+		e.variables = append(e.variables, variable{cfg.Name, c.finder(path, cfg.ValueFrom, cfg.Expr, env)})
+	}
+	return names
+}
+
+func (c *compiler) destination(path, source string, names []string) *expression.Program {
+	if strings.TrimSpace(source) == "" {
+		c.fail(path, "missing: it says which service is called, as in \"'my-service'\"")
+		return nil
+	}
+	p := c.expression(path, source, expression.Env{Variables: names})
+	if p == nil {
+		return nil
+	}
+	if constant, ok := p.Constant(); ok {
+		if err := checkAuthority(constant); err != nil {
+			c.router.warnings = append(c.router.warnings, field.At(path, -1, err))
+		}
+	}
+	return p
+}
+
+func (c *compiler) expression(path, source string, env expression.Env) *expression.Program {
+	p, err := expression.Compile(source, env)
+	if err != nil {
+		c.errs = append(c.errs, field.Under(path, err))
+	}
+	return p
+}
+
+// substitutions have keys without case, and values that can be called.
+func (c *compiler) substitutions(path string, destinations map[string]string) map[string]string {
+	lower := make(map[string]string, len(destinations))
+	for _, from := range slices.Sorted(maps.Keys(destinations)) {
+		path, key := path+"."+from, strings.ToLower(from)
+		if _, twice := lower[key]; twice {
+			c.fail(path, "%q is there twice, but for case", from)
+		}
+		if err := checkAuthority(destinations[from]); err != nil {
+			c.errs = append(c.errs, field.At(path, -1, err))
+		}
+		lower[key] = destinations[from]
+	}
+	return lower
+}
+
+func (c *compiler) finder(path string, rules []RuleConfig, expr string, env expression.Env) finder {
+	var f finder
+	for i, cfg := range rules {
+		if last := len(f.rules) - 1; last >= 0 && f.rules[last].kind == fromConst && f.rules[last].name != "" {
+			c.warn(fmt.Sprintf("%s.valueFrom[%d]", path, i), "is never reached: the constant before it always wins")
+			c.rule(fmt.Sprintf("%s.valueFrom[%d]", path, i), cfg)
+			continue
+		}
+		f.rules = append(f.rules, c.rule(fmt.Sprintf("%s.valueFrom[%d]", path, i), cfg))
+	}
+	if strings.TrimSpace(expr) != "" {
+		f.program = c.expression(path+".expr", expr, env)
+	}
+	return f
+}
+
+func (c *compiler) rule(path string, cfg RuleConfig) rule {
+	kind, ok := ruleKinds[cfg.Type]
+	if !ok {
+		c.unknownType(path+".type", cfg.Type)
+		return rule{kind: fromConst}
+	}
+	r := rule{kind: kind, name: cfg.Value}
+	if kind != fromBody && cfg.ValueJSON != "" {
+		c.warn(path+".valueJson", "has a meaning with fromBody only")
+	}
+	switch kind {
+	case fromHeader:
+		r.property = c.property(path+".value", cfg.Value)
+	case fromUserHeader:
+		c.userHeader(path+".value", cfg.Value)
+	case fromMetadata:
+		r.name = strings.ToLower(cfg.Value)
+		c.needName(path+".value", cfg.Value)
+	case fromBody:
+		c.bodyRule(path, cfg, &r)
+	case fromConst:
+		if cfg.Value == "" {
+			c.warn(path+".value", "an empty constant never wins")
+		}
+	}
+	return r
+}
+
+func (c *compiler) unknownType(path, name string) {
+	known := slices.Sorted(maps.Keys(ruleKinds))
+	if name == "" {
+		c.fail(path, "missing: one of %s", strings.Join(known, ", "))
+		return
+	}
+	c.fail(path, "%q is none of %s%s", name, strings.Join(known, ", "), field.Suggest(name, known))
+}
+
+func (c *compiler) needName(path, name string) bool {
+	if name == "" {
+		c.fail(path, "missing: the name of the header")
+	}
+	return name != ""
+}
+
+// property finds a system header; nil for one that never has a value.
+func (c *compiler) property(path, name string) *flow.Property {
+	if !c.needName(path, name) {
+		return nil
+	}
+	p, ok := flow.PropertyByName(name)
+	switch {
+	case ok:
+		return p
+	case flow.ForeignProperty(name):
+		c.warn(path, "system header %q is never set by a broker of ours: the rule yields nothing", name)
+	default:
+		c.fail(path, "unknown system header %q%s; user headers are read by fromRfh2Header", name, field.Suggest(name, expression.PropertyNames()))
+	}
+	return nil
+}
+
+func (c *compiler) userHeader(path, name string) {
+	if c.needName(path, name) && (flow.Header{Name: name}).Reserved() {
+		c.warn(path, "header %q belongs to the broker or the gateway and is no user header: the rule yields nothing", name)
+	}
+}
+
+func (c *compiler) bodyRule(path string, cfg RuleConfig, r *rule) {
+	if cfg.Value == "" && cfg.ValueJSON == "" {
+		c.fail(path+".value", "missing: the XPath for XML bodies, or valueJson, the JSONPath for JSON bodies")
+	}
+	if cfg.Value != "" {
+		p, err := xmlpath.Compile(cfg.Value)
+		if err != nil {
+			c.errs = append(c.errs, field.Under(path+".value", err))
+		} else {
+			r.xml = c.xmlRule(path+".value", p)
+		}
+	}
+	if cfg.ValueJSON != "" {
+		p, err := jsonpath.Compile(cfg.ValueJSON)
+		if err != nil {
+			c.errs = append(c.errs, field.Under(path+".valueJson", err))
+		} else {
+			r.json = c.jsonRule(p)
+		}
+	}
+}
+
+func (c *compiler) xmlRule(path string, p *xmlpath.Path) xmlRule {
+	if !p.Streams() {
+		if c.opts.TypeParser == "SAX" {
+			c.fail(path, "XPath %q needs mq.typeParser: DOM or auto; SAX knows local-name(/*), //tag and //tag/@attribute", p)
+		}
+		return xmlRule{p, -1}
+	}
+	slot, known := c.xmlSlots[p.String()]
+	if !known {
+		slot = len(c.xmlPaths)
+		c.xmlSlots[p.String()] = slot
+		c.xmlPaths = append(c.xmlPaths, p)
+	}
+	return xmlRule{p, slot}
+}
+
+func (c *compiler) jsonRule(p *jsonpath.Path) jsonRule {
+	if !p.Streams() {
+		return jsonRule{p, -1}
+	}
+	slot, known := c.jsonSlots[p.String()]
+	if !known {
+		slot = len(c.jsonPaths)
+		c.jsonSlots[p.String()] = slot
+		c.jsonPaths = append(c.jsonPaths, p)
+	}
+	return jsonRule{p, slot}
+}
+
+// streams tells for XML and JSON that all paths of the rules stream, and may.
+func (c *compiler) streams(finders ...*finder) (xml, json bool) {
+	xml, json = c.opts.TypeParser != "DOM", c.opts.TypeParser != "DOM"
+	for _, f := range finders {
+		for _, r := range f.rules {
+			xml = xml && (r.xml.path == nil || r.xml.slot >= 0)
+			json = json && (r.json.path == nil || r.json.slot >= 0)
+		}
+	}
+	return xml, json
+}
+
+// finish makes the plans of what was compiled.
+func (c *compiler) finish() *Router {
+	r := c.router
+	r.xmlPlan, r.jsonPlan = xmlpath.NewPlan(c.xmlPaths), jsonpath.NewPlan(c.jsonPaths)
+	r.xmlLimits.Depth, r.jsonLimits.Depth = c.opts.XMLMaxDepth, c.opts.JSONMaxDepth
+	r.streamsXML, r.streamsJSON = c.streams(&r.routeName)
+	for _, e := range r.entries {
+		r.streamsXML = r.streamsXML && e.streamsXML
+		r.streamsJSON = r.streamsJSON && e.streamsJSON
+	}
+	r.evaluations.New = func() any { return &evaluation{router: r} }
+	return r
+}
