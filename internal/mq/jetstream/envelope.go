@@ -119,7 +119,7 @@ func readEnvelope(data []byte, m *flow.Message) error {
 func (r *reader) set(tag byte, m *flow.Message) {
 	switch tag {
 	case tagExpiry:
-		m.Expiry = time.Duration(r.uvarint())
+		m.Expiry = time.Duration(min(r.uvarint(), uint64(flow.MaxExpiry)))
 	case tagPriority:
 		m.Priority = uint8(r.uvarint())
 	case tagPersistence:

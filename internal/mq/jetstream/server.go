@@ -25,6 +25,8 @@ const (
 	mostPayload = 32<<20 - 4<<10
 	// startTimeout bounds the start, which reads what the directory holds.
 	startTimeout = 5 * time.Minute
+	// startPoll is how often it is looked whether it has failed.
+	startPoll = 200 * time.Millisecond
 )
 
 // Server is the embedded broker. It has its directory to itself.
@@ -75,12 +77,25 @@ func startServer(cfg EmbeddedConfig, directory string, maxMessage int64) (*Serve
 	var problem complaint
 	s.nats.SetLoggerV2(&problem, false, false, false)
 	s.nats.Start()
-	if !s.nats.ReadyForConnections(startTimeout) || !s.nats.JetStreamEnabled() {
+	if err := s.ready(&problem); err != nil {
 		s.nats.Shutdown()
 		s.nats.WaitForShutdown()
-		return nil, problem.error()
+		return nil, err
 	}
 	return s, nil
+}
+
+// ready waits until messages can be sent, or the server gave up.
+func (s *Server) ready(problem *complaint) error {
+	for deadline := time.Now().Add(startTimeout); time.Now().Before(deadline); {
+		if text := problem.fatal.Load(); text != nil {
+			return errors.New(*text)
+		}
+		if s.nats.ReadyForConnections(startPoll) && s.nats.JetStreamEnabled() {
+			return nil
+		}
+	}
+	return fmt.Errorf("it was not ready within %v", startTimeout)
 }
 
 // serverOptions are those of a server that no one but us and, when it listens,
@@ -148,24 +163,17 @@ func (s *Server) shutdown() error {
 	return s.unlock()
 }
 
-// complaint is a logger that only remembers the last error of a start.
-type complaint struct{ last atomic.Pointer[string] }
+// complaint is a logger that only remembers why the server gave up.
+type complaint struct{ fatal atomic.Pointer[string] }
 
 var _ server.Logger = (*complaint)(nil)
 
-func (c *complaint) error() error {
-	if text := c.last.Load(); text != nil {
-		return errors.New(*text)
-	}
-	return fmt.Errorf("it was not ready within %v", startTimeout)
-}
-
-func (c *complaint) Errorf(format string, args ...any) {
+func (c *complaint) Fatalf(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
-	c.last.Store(&text)
+	c.fatal.CompareAndSwap(nil, &text)
 }
-func (c *complaint) Fatalf(format string, args ...any) { c.Errorf(format, args...) }
-func (c *complaint) Noticef(string, ...any)            {}
-func (c *complaint) Warnf(string, ...any)              {}
-func (c *complaint) Debugf(string, ...any)             {}
-func (c *complaint) Tracef(string, ...any)             {}
+func (*complaint) Errorf(string, ...any)  {}
+func (*complaint) Noticef(string, ...any) {}
+func (*complaint) Warnf(string, ...any)   {}
+func (*complaint) Debugf(string, ...any)  {}
+func (*complaint) Tracef(string, ...any)  {}

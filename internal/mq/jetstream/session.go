@@ -22,6 +22,7 @@ type session struct {
 	js   jetstream.JetStream
 	gone chan struct{} // closed when the connection is
 	err  error         // why it is gone; nil after an orderly end; valid after gone
+	told chan struct{} // closed when everybody was told that it is gone
 
 	// refusal is what the server complained of last outside of any answer, such
 	// as missing permissions.
@@ -123,7 +124,7 @@ func (l *link) run(d *dial) {
 
 // connect tries every address once.
 func (l *link) connect() (*session, error) {
-	s := &session{gone: make(chan struct{})}
+	s := &session{gone: make(chan struct{}), told: make(chan struct{})}
 	dialer := &dialer{ctx: l.ctx, timeout: l.opts.Timeout}
 	defer dialer.done()
 	nc, err := l.options(s, dialer).Connect()
@@ -149,6 +150,7 @@ func (l *link) options(s *session, dialer *dialer) nats.Options {
 		}
 		close(s.gone)
 		l.report(mq.State{Status: mq.Down, Err: s.err})
+		close(s.told)
 	}
 	opts.AsyncErrorCB = func(_ *nats.Conn, _ *nats.Subscription, err error) { s.refusal.Store(&err) }
 	if opts.InProcessServer == nil {
@@ -169,7 +171,7 @@ func (l *link) close() {
 	l.work.Wait()
 	if s := l.current.Load(); s != nil {
 		s.nc.Close()
-		<-s.gone
+		<-s.told
 	}
 }
 

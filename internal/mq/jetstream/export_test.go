@@ -1,0 +1,13 @@
+package jetstream
+
+import "time"
+
+// SetAckWait makes queues that the broker declares from now on give up on a
+// silent reader after d.
+func (b *Broker) SetAckWait(d time.Duration) { b.ackWait = d }
+
+// SubjectName tells tests where other clients publish.
+func SubjectName(queue string) string { return subjectName(queue) }
+
+// StreamName tells tests what other clients see.
+func StreamName(queue string) string { return streamName(queue) }
