@@ -254,15 +254,20 @@ func TestAServiceThatRestarts(t *testing.T) {
 	})
 }
 
-func BenchmarkAsync(b *testing.B) {
-	s := serve(b, 0, heartbeat)
-	caller, ctx := open(b, mesh(s.port)), b.Context()
+// typical is a message of 1 KiB with the usual properties and four headers.
+func typical() *flow.Message {
 	m := to("orders")
 	m.CorrelID, m.Persistence, m.ContentType = "c-1", flow.Persistent, "text/xml"
 	m.Body = []byte(strings.Repeat("<a>text</a>", 93))
 	for i := range 4 {
 		m.Headers = append(m.Headers, flow.Header{Name: fmt.Sprintf("x-header-%d", i), Value: "value"})
 	}
+	return m
+}
+
+func BenchmarkAsync(b *testing.B) {
+	s := serve(b, 0, heartbeat)
+	caller, ctx, m := open(b, mesh(s.port)), b.Context(), typical()
 	b.ReportAllocs()
 	b.SetParallelism(32)
 	b.RunParallel(func(pb *testing.PB) {
@@ -281,11 +286,10 @@ func BenchmarkBareCall(b *testing.B) {
 	s := serve(b, 0, heartbeat)
 	conn := bareConn(b, s.port)
 	client := gateway.NewMessageAsyncChannelClient(conn)
-	p, err := mapping.ToProto(to("orders"))
+	p, err := mapping.ToProto(typical())
 	if err != nil {
 		b.Fatal(err)
 	}
-	p.Body = strings.Repeat("<a>text</a>", 93)
 	b.ReportAllocs()
 	b.SetParallelism(32)
 	b.RunParallel(func(pb *testing.PB) {
