@@ -172,7 +172,7 @@ func (f *fixture) readUntil(ctx context.Context, b mq.Broker, queue string) map[
 		}
 		closed := context.AfterFunc(ctx, func() { _ = s.Close() })
 		wait := f.work(s, 8, func(d *mq.Delivery) {
-			time.Sleep(time.Millisecond)
+			time.Sleep(3 * time.Millisecond)
 			if err := d.Settle(mq.Ack); err != nil && !errors.Is(err, mq.ErrStale) {
 				f.Errorf("settling %q: %v, want nil or %v", d.Message.ID, err, mq.ErrStale)
 			}

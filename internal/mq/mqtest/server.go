@@ -157,6 +157,7 @@ func blockedServer(f *fixture) {
 
 	server.Block(f.T, false)
 	f.eventually("Up is told", func() bool { return states.told(mq.Up) })
+	f.close(s)
 	f.publish(b, queue, "after")
 	f.hasAll(b, queue, []string{"after"})
 }
