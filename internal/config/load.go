@@ -145,7 +145,6 @@ var withoutMeaning = map[string]string{
 	"mq.connection.certificateReloadEnabled": "certificates are always watched",
 	"mq.connection.certificateReloadDelay":   "certificates are always watched",
 	"mq.syncReceiver.modelName":              "reply queues need no model queue",
-	"mq.sync-receiver.modelName":             "reply queues need no model queue",
 	"mq.sslConfigs.sslResetCount":            "TLS renews its keys itself",
 	"cleanFDC":                               "FDC files are written by IBM MQ's client",
 	"logging.config":                         "the log is set up by logging.level",

@@ -77,7 +77,7 @@ func (c MQConfig) validateConnection() error {
 			errs = append(errs, twin(path, fmt.Sprintf("mq.connection.connections[%d]", j), "the same as connections[%d]", j))
 		}
 	}
-	errs = append(errs, validateQueues("receiveQueue", c.Connection.ReceiveQueue))
+	errs = append(errs, c.validateReceiveQueues(), c.validateSendQueue())
 	if c.Connection.ConfirmTimeout <= 0 {
 		errs = append(errs, field.Errorf("confirmTimeout", "must be longer than 0"))
 	}
@@ -95,17 +95,36 @@ func (c MQConfig) validateEntry(connection mq.ConnectionConfig) error {
 	}
 }
 
-func validateQueues(path string, queues []string) error {
+func (c MQConfig) validateReceiveQueues() error {
 	var errs []error
+	queues := c.Connection.ReceiveQueue
 	for i, queue := range queues {
-		at := fmt.Sprintf("%s[%d]", path, i)
-		if queue == "" {
+		at := fmt.Sprintf("receiveQueue[%d]", i)
+		switch j := slices.Index(queues, queue); {
+		case queue == "":
 			errs = append(errs, field.Errorf(at, "the name of the queue is empty"))
-		} else if j := slices.Index(queues, queue); j < i {
-			errs = append(errs, twin(at, fmt.Sprintf("mq.connection.%s[%d]", path, j), "queue %q is named twice", queue))
+		case j < i:
+			errs = append(errs, twin(at, fmt.Sprintf("mq.connection.receiveQueue[%d]", j), "queue %q is named twice", queue))
+		case queue == c.Failure.DeadLetterQueue:
+			errs = append(errs, twin(at, "mq.failure.deadLetterQueue", "queue %q is the dead letter queue, whose messages would come back for ever", queue))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+func (c MQConfig) validateSendQueue() error {
+	if c.Connection.SendQueue == "" {
+		return nil
+	}
+	address, err := flow.ParseAddress(c.Connection.SendQueue)
+	switch {
+	case err != nil:
+		return field.Errorf("sendQueue", "%w", err)
+	case address.Exchange != "" && c.Provider != RabbitMQ:
+		return field.Errorf("sendQueue", "provider %s has no exchanges", c.Provider)
+	default:
+		return nil
+	}
 }
 
 func validateConsumer(c mq.ConsumerConfig) error {

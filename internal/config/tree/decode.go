@@ -102,10 +102,11 @@ func (t *Tree) decodeScalar(n *node, s *schema, v reflect.Value, path string) {
 	text, err := r.read(n.text, v)
 	if err != nil {
 		n.broken = true
+		hint := ""
 		if n.substituted {
-			err = &valueError{text: err.text + ", once its placeholder is replaced", hint: err.hint}
+			hint = "once its placeholder is replaced"
 		}
-		t.fail(n.at, path, err.text, err.hint)
+		t.fail(n.at, path, err.Error(), hint)
 		return
 	}
 	if text != n.text {

@@ -217,47 +217,48 @@ func letters(name string) string {
 	}, name)
 }
 
+// under is the path that the step leads to from path.
+func (st step) under(path string) string {
+	if st.name == "" {
+		return element(path, st.index)
+	}
+	return join(path, shown(st.name))
+}
+
 // set writes one setting into the tree.
 func (t *Tree) set(s setting) {
 	at := variable(s.variable)
 	n, path := t.root, ""
-	for i, st := range s.steps {
-		last := i == len(s.steps)-1
-		below, next := n.below(st, at)
+	for _, st := range s.steps {
+		path = st.under(path)
+		below := n.below(st, at)
 		if below == nil {
-			t.fail(at, next(path), fmt.Sprintf("the list has %d elements, number %d would leave a gap", len(n.children), st.index), "elements are numbered from 0")
+			t.fail(at, path, fmt.Sprintf("the list has %d elements, number %d would leave a gap", len(n.children), st.index), "elements are numbered from 0")
 			return
 		}
-		n, path = below, next(path)
-		if last {
-			t.replace(n, st, s.value, at, path)
-		}
+		n = below
 	}
+	t.replace(n, s.steps[len(s.steps)-1], s.value, at, path)
 }
 
-// below is the node that a step leads to, made when it is missing, and how to
-// extend the path by the step. It is nil when the step leaves a gap in a list.
-func (n *node) below(st step, at Place) (*node, func(string) string) {
-	if st.name != "" {
-		extend := func(path string) string { return join(path, shown(st.name)) }
-		if c := n.child(st.name); c != nil {
-			return c, extend
-		}
-		c := &node{kind: st.schema.kind, at: at, keyAt: at, fresh: true}
-		n.put(st.name, c)
-		return c, extend
-	}
-	extend := func(path string) string { return element(path, st.index) }
+// below is the node that a step leads to, made when it is missing; nil when the step
+// leaves a gap in a list.
+func (n *node) below(st step, at Place) *node {
+	fresh := &node{kind: st.schema.kind, at: at, keyAt: at, fresh: true}
 	switch {
+	case st.name != "":
+		if c := n.child(st.name); c != nil {
+			return c
+		}
+		n.put(st.name, fresh)
 	case st.index < len(n.children):
-		return n.children[st.index], extend
+		return n.children[st.index]
 	case st.index == len(n.children):
-		c := &node{kind: st.schema.kind, at: at, fresh: true}
-		n.children = append(n.children, c)
-		return c, extend
+		n.children = append(n.children, fresh)
 	default:
-		return nil, extend
+		return nil
 	}
+	return fresh
 }
 
 // replace gives a node the value of a variable.

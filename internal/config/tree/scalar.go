@@ -9,11 +9,6 @@ import (
 	"time"
 )
 
-// valueError is a text that does not fit its key.
-type valueError struct{ text, hint string }
-
-func (e *valueError) Error() string { return e.text }
-
 // reader reads the text of one scalar.
 type reader struct {
 	schema *schema
@@ -21,13 +16,13 @@ type reader struct {
 	unit, quoted string
 }
 
-func (r reader) errorf(format string, args ...any) *valueError {
-	return &valueError{text: fmt.Sprintf("%q ", clipped(r.quoted)) + fmt.Sprintf(format, args...)}
+func (r reader) errorf(format string, args ...any) error {
+	return fmt.Errorf("%q "+format, append([]any{clipped(r.quoted)}, args...)...)
 }
 
 // read sets v from text. It returns the text that was read, which differs from
 // text where look-alike letters were replaced.
-func (r reader) read(text string, v reflect.Value) (string, *valueError) {
+func (r reader) read(text string, v reflect.Value) (string, error) {
 	switch kind := v.Kind(); {
 	case len(r.schema.enum) > 0:
 		return r.readEnum(text, v)
@@ -47,7 +42,7 @@ func (r reader) read(text string, v reflect.Value) (string, *valueError) {
 	}
 }
 
-func (r reader) readEnum(text string, v reflect.Value) (string, *valueError) {
+func (r reader) readEnum(text string, v reflect.Value) (string, error) {
 	for _, candidate := range []string{text, latin(text)} {
 		for _, names := range r.schema.enum {
 			for _, name := range names {
@@ -77,7 +72,7 @@ var lookAlikes = strings.NewReplacer(
 
 func latin(text string) string { return lookAlikes.Replace(text) }
 
-func (r reader) readBool(text string, v reflect.Value) *valueError {
+func (r reader) readBool(text string, v reflect.Value) error {
 	switch strings.ToLower(text) {
 	case "true", "yes", "on":
 		v.SetBool(true)
@@ -89,7 +84,7 @@ func (r reader) readBool(text string, v reflect.Value) *valueError {
 	return nil
 }
 
-func (r reader) readInteger(text string, v reflect.Value) *valueError {
+func (r reader) readInteger(text string, v reflect.Value) error {
 	digits := strings.TrimPrefix(text, "-")
 	if digits == "" || strings.Trim(digits, "0123456789") != "" {
 		return r.errorf("is not a whole number")
@@ -106,7 +101,7 @@ func (r reader) readInteger(text string, v reflect.Value) *valueError {
 	return r.errorf("is too large or too small a number")
 }
 
-func (r reader) readFloat(text string, v reflect.Value) *valueError {
+func (r reader) readFloat(text string, v reflect.Value) error {
 	f, err := strconv.ParseFloat(text, 64)
 	if err != nil || math.IsInf(f, 0) || math.IsNaN(f) {
 		return r.errorf("is not a number")
@@ -117,7 +112,7 @@ func (r reader) readFloat(text string, v reflect.Value) *valueError {
 
 var durationUnits = map[string]time.Duration{"": time.Millisecond, "ms": time.Millisecond, "s": time.Second}
 
-func (r reader) readDuration(text string, v reflect.Value) *valueError {
+func (r reader) readDuration(text string, v reflect.Value) error {
 	d, ok := duration(text, durationUnits[r.unit])
 	if !ok {
 		name := map[string]string{"s": "seconds"}[r.unit]
@@ -147,7 +142,7 @@ var sizeUnits = map[string]int64{"B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 <
 // bareUnits names the units of bare numbers in messages.
 var bareUnits = map[string]string{"B": "bytes", "KB": "KB", "MB": "MB", "GB": "GB"}
 
-func (r reader) readSize(text string, v reflect.Value) *valueError {
+func (r reader) readSize(text string, v reflect.Value) error {
 	n, ok := size(text, sizeUnits[r.unit])
 	if !ok {
 		return r.errorf("is not a size such as 350KB or 4MB, or a number of %s", bareUnits[r.unit])

@@ -3,7 +3,12 @@ package tree
 import (
 	"reflect"
 	"strings"
+
+	"mqgateway/internal/field"
 )
+
+// mostNames bounds the lists of keys in hints.
+const mostNames = 12
 
 // unknown reports a key that s does not have.
 func (t *Tree) unknown(at Place, s *schema, path, key string) {
@@ -56,18 +61,15 @@ func (t *Tree) suggest(s *schema, path, key string) (meant, hint string) {
 				": …" + strings.Repeat("}", strings.Count(key, "."))
 		}
 	}
-	if name := nearest(s, fold(key)); name != "" {
+	names := s.fieldNames()
+	if name := field.Nearest(fold(clipped(key)), names); name != "" {
 		meant = join(path, name)
 		return meant, "did you mean " + meant + "?"
 	}
 	if elsewhere := t.schema.paths(fold(key), ""); len(elsewhere) == 1 {
 		return elsewhere[0], "did you mean " + elsewhere[0] + "?"
 	}
-	var names []string
-	for _, f := range s.fields {
-		names = append(names, f.name)
-	}
-	if len(names) > 12 {
+	if len(names) > mostNames {
 		return "", ""
 	}
 	return "", "known here: " + strings.Join(names, ", ")
@@ -75,16 +77,23 @@ func (t *Tree) suggest(s *schema, path, key string) (meant, hint string) {
 
 // suggestVariable finds the variable that was meant, name without the prefix.
 func (t *Tree) suggestVariable(name string) string {
-	best, least := "", 4
+	var known []string
 	for _, k := range keys(t.schema, reflect.Zero(t.schema.typ), "", "") {
-		if d := distance(name, k.Variable); d < least {
-			best, least = k.Variable, d
-		}
+		known = append(known, k.Variable)
 	}
-	if best == "" {
+	nearest := field.Nearest(clipped(name), known)
+	if nearest == "" {
 		return ""
 	}
-	return "did you mean " + t.opts.Prefix + best + "?"
+	return "did you mean " + t.opts.Prefix + nearest + "?"
+}
+
+func (s *schema) fieldNames() []string {
+	var names []string
+	for _, f := range s.fields {
+		names = append(names, f.name)
+	}
+	return names
 }
 
 // walk follows names down structs as far as they are known.
@@ -115,47 +124,4 @@ func (s *schema) paths(name, path string) []string {
 		found = append(found, s.elem.paths(name, join(path, "<name>"))...)
 	}
 	return found
-}
-
-// nearest is the key of s that key, folded, is a slip of; empty when none is near.
-func nearest(s *schema, key string) string {
-	best, least := "", len(key)/3+1
-	for _, f := range s.fields {
-		if d := distance(key, fold(f.name)); d < least {
-			best, least = f.name, d
-		}
-	}
-	return best
-}
-
-// maxKey bounds the keys that are worth comparing.
-const maxKey = 64
-
-// distance counts the slips between two words: a letter more, less, other, or two
-// exchanged.
-func distance(a, b string) int {
-	if len(a) > maxKey || len(b) > maxKey {
-		return maxKey
-	}
-	x, y := []rune(a), []rune(b)
-	before, last := make([]int, len(y)+1), make([]int, len(y)+1)
-	for j := range last {
-		last[j] = j
-	}
-	for i := range x {
-		row := make([]int, len(y)+1)
-		row[0] = i + 1
-		for j := range y {
-			cost := 1
-			if x[i] == y[j] {
-				cost = 0
-			}
-			row[j+1] = min(last[j]+cost, last[j+1]+1, row[j]+1)
-			if i > 0 && j > 0 && x[i] == y[j-1] && x[i-1] == y[j] {
-				row[j+1] = min(row[j+1], before[j-1]+1)
-			}
-		}
-		before, last = last, row
-	}
-	return last[len(y)]
 }
