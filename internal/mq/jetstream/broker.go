@@ -19,7 +19,7 @@ const (
 	defaultHeartbeat      = 10 * time.Second
 	// defaultAckWait is how soon the server gives the messages of a process that
 	// vanished to others. Messages in work are kept alive, however long it takes.
-	defaultAckWait = 30 * time.Second
+	defaultAckWait = 15 * time.Second
 )
 
 // Config describes a NATS server or cluster.

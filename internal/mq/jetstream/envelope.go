@@ -3,6 +3,7 @@ package jetstream
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -119,7 +120,7 @@ func readEnvelope(data []byte, m *flow.Message) error {
 func (r *reader) set(tag byte, m *flow.Message) {
 	switch tag {
 	case tagExpiry:
-		m.Expiry = time.Duration(min(r.uvarint(), uint64(flow.MaxExpiry)))
+		m.Expiry = time.Duration(min(r.uvarint(), math.MaxInt64))
 	case tagPriority:
 		m.Priority = uint8(r.uvarint())
 	case tagPersistence:

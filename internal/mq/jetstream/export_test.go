@@ -1,6 +1,13 @@
 package jetstream
 
-import "time"
+import (
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+// NATS is the server inside.
+func (s *Server) NATS() *server.Server { return s.nats }
 
 // SetAckWait makes queues that the broker declares from now on give up on a
 // silent reader after d.

@@ -16,8 +16,12 @@ import (
 	"mqgateway/internal/secret"
 )
 
-// patience is how long tests wait for what has to happen.
-const patience = 30 * time.Second
+const (
+	// patience is how long tests wait for what has to happen.
+	patience = 30 * time.Second
+	// instance is the name of our connections on the server.
+	instance = "test"
+)
 
 // startEmbedded starts an embedded broker that ends with the test.
 func startEmbedded(t testing.TB, cfg jetstream.EmbeddedConfig) *jetstream.Server {
@@ -36,11 +40,17 @@ func startEmbedded(t testing.TB, cfg jetstream.EmbeddedConfig) *jetstream.Server
 // openEmbedded opens a broker of the server that ends with the test.
 func openEmbedded(t testing.TB, embedded *jetstream.Server) *jetstream.Broker {
 	t.Helper()
-	broker, err := embedded.Open(jetstream.Config{Manager: "embedded"})
+	broker := newEmbeddedBroker(t, embedded)
+	t.Cleanup(func() { closeQuietly(t, broker) })
+	return broker
+}
+
+func newEmbeddedBroker(t testing.TB, embedded *jetstream.Server) *jetstream.Broker {
+	t.Helper()
+	broker, err := embedded.Open(jetstream.Config{Manager: "embedded", Instance: instance, ConfirmTimeout: patience})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { closeQuietly(t, broker) })
 	return broker
 }
 
@@ -61,7 +71,8 @@ type external struct {
 func startExternal(t testing.TB, change func(*server.Options)) *external {
 	t.Helper()
 	e := &external{opts: server.Options{
-		Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true,
+		Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(),
+		MaxPayload: 4 << 20, NoLog: true, NoSigs: true,
 	}}
 	if change != nil {
 		change(&e.opts)
@@ -93,29 +104,39 @@ func (e *external) stop() {
 
 func (e *external) url() string { return "nats://127.0.0.1:" + strconv.Itoa(e.opts.Port) }
 
-// cut breaks every connection, and the server stays.
-func (e *external) cut(t testing.TB) {
+// cut breaks the connections of our brokers, and the server stays.
+func cut(t testing.TB, s *server.Server) {
 	t.Helper()
-	connections, err := e.nats.Connz(nil)
+	connections, err := s.Connz(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range connections.Conns {
-		_ = e.nats.DisconnectClientByID(c.Cid) // it may be gone already
+		if c.Name == instance {
+			_ = s.DisconnectClientByID(c.Cid) // it may be gone already
+		}
 	}
 }
 
 // openExternal opens a broker that ends with the test.
 func openExternal(t testing.TB, e *external) *jetstream.Broker {
 	t.Helper()
+	broker := newExternalBroker(t, e)
+	t.Cleanup(func() { closeQuietly(t, broker) })
+	return broker
+}
+
+func newExternalBroker(t testing.TB, e *external) *jetstream.Broker {
+	t.Helper()
 	broker, err := jetstream.Open(jetstream.Config{
-		Manager:   "nats",
-		Addresses: []mq.ConnectionConfig{{URI: secret.URI(e.url())}},
+		Manager:        "nats",
+		Addresses:      []mq.ConnectionConfig{{URI: secret.URI(e.url())}},
+		Instance:       instance,
+		ConfirmTimeout: patience,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { closeQuietly(t, broker) })
 	return broker
 }
 
@@ -194,7 +215,7 @@ func eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !holds(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("it did not come about that %s", what)
+			t.Fatalf("within %v it did not come about that %s", patience, what)
 		}
 	}
 }

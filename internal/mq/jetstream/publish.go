@@ -65,7 +65,7 @@ func (b *Broker) send(ctx context.Context, s *session, msg *nats.Msg) error {
 		return verdict(answer.Data)
 	case errors.Is(err, nats.ErrNoResponders):
 		return err
-	case errors.Is(err, context.DeadlineExceeded):
+	case wait.Err() != nil && ctx.Err() == nil:
 		return s.explain(fmt.Errorf("%w: no answer of the server within %v", mq.ErrUnknown, b.timeout))
 	default:
 		return fmt.Errorf("%w: waiting for the answer of the server: %w", mq.ErrUnknown, err)
