@@ -50,8 +50,9 @@ func (s *story) observe(next flow.Handler) flow.Handler {
 
 func (s *story) begin(consumer, provider addresses) {
 	s.say("MQ Gateway demo. One process holds the embedded broker, two gateways, a sample microservice and a sample partner.\n")
-	s.say("  consumer gateway   reads the partner's queue %s, calls microservices    gRPC %s  HTTP %s", ordersIn, local(consumer.GRPC), local(consumer.HTTP))
-	s.say("  provider gateway   is called by microservices, writes to %s          gRPC %s  HTTP %s\n", partnerIn, local(provider.GRPC), local(provider.HTTP))
+	const columns = "  %-18s %-54s gRPC %-16s HTTP %s"
+	s.say(columns, "consumer gateway", "reads queue "+ordersIn+", calls microservices", local(consumer.GRPC), local(consumer.HTTP))
+	s.say(columns+"\n", "provider gateway", "is called by microservices, writes to queue "+partnerIn, local(provider.GRPC), local(provider.HTTP))
 }
 
 // inbound is a message that the partner sends.
@@ -144,13 +145,13 @@ func (s *story) line(label, outcome string) {
 
 // inboundOutcome says where the rules sent a message.
 func inboundOutcome(o observation) string {
-	route := "route " + o.message.Route.Name
+	queue, route := o.message.Source.Queue, "route "+o.message.Route.Name
 	if o.err != nil {
-		return fmt.Sprintf("%s  %-14s -> %-22s %s, for a person to look at: %s",
-			o.message.Source.Queue, route, o.message.Source.Queue+".DLQ", codeText(flow.CodeOf(o.err)), o.err)
+		return fmt.Sprintf("%-11s  %-15s -> %-22s dead letter: %s\n%25s%s",
+			queue, route, queue+".DLQ", codeText(flow.CodeOf(o.err)), "", o.err)
 	}
-	return fmt.Sprintf("%s  %-14s -> %-22s delivered, acknowledged (%s)",
-		o.message.Source.Queue, route, o.message.Route.Destination, milliseconds(o.took))
+	return fmt.Sprintf("%-11s  %-15s -> %-22s delivered, acknowledged (%s)",
+		queue, route, o.message.Route.Destination, milliseconds(o.took))
 }
 
 // outboundOutcome says what the broker and the caller were told.

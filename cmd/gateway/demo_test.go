@@ -30,7 +30,7 @@ func watchDemo(t *testing.T) {
 		`XML  <GetClientRq> +ORDERS.IN +route default +-> crm-getclient-v2-rs +delivered, acknowledged`,
 		`JSON BlockCardRq +ORDERS.IN +route BlockCard +-> cards-emergency +delivered, acknowledged`,
 		`XML  <Envelope> +ORDERS.IN +route default +-> atm-transfer-rs +delivered, acknowledged`,
-		`XML  <GetCardRq> +ORDERS.IN +route default +-> ORDERS.IN.DLQ +601 ROUTE_NOT_FOUND`,
+		`XML  <GetCardRq> +ORDERS.IN +route default +-> ORDERS.IN.DLQ +dead letter: 601 ROUTE_NOT_FOUND`,
 		`JSON OrderRs +PARTNER.OUT +route default +-> partner-replies +delivered, acknowledged`,
 		`XML  <OrderRq> +-> queue PARTNER.IN +confirmed by the broker`,
 		`JSON OrderRq +-> queue PARTNER.IN +confirmed by the broker`,

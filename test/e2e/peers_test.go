@@ -137,6 +137,9 @@ func (p *partner) take(queue string) amqp.Delivery {
 	p.t.Helper()
 	var taken amqp.Delivery
 	eventually(p.t, func() error {
+		if p.vhost.Messages(p.t, queue) <= 0 {
+			return fmt.Errorf("nothing in %q", queue)
+		}
 		d, ok, err := p.channel.Get(queue, true)
 		if err != nil {
 			p.t.Fatal(err)
