@@ -86,7 +86,7 @@ func (n *Node) environment() []string {
 		// the one that was started.
 		"RABBITMQ_ALLOW_INPUT=true",
 		"RABBITMQ_SCHEDULER_BIND_TYPE=u",
-		"RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=-kernel inet_dist_use_interface {127,0,0,1} -rabbit quorum_tick_interval 250",
+		"RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=-kernel inet_dist_use_interface {127,0,0,1}",
 	}
 }
 

@@ -71,20 +71,24 @@ func (v *VHost) SetPolicy(t testing.TB, name, pattern, definition string) {
 }
 
 // Messages counts the messages of a queue, those that were delivered and not
-// settled among them; -1 is a queue that does not exist. For a quorum queue the
-// figure is up to a quarter of a second old.
+// settled among them; -1 is a queue that does not exist.
 func (v *VHost) Messages(t testing.TB, queue string) int {
 	t.Helper()
-	answer := v.Node.eval(t, fmt.Sprintf(
-		`case rabbit_amqqueue:lookup(rabbit_misc:r(<<%s>>, queue, <<%s>>)) of `+
-			`{ok, Q} -> proplists:get_value(messages, rabbit_amqqueue:info(Q, [messages])); `+
-			`_ -> -1 end`, erlang(v.Name), erlang(queue)))
+	answer := v.Node.eval(t, fmt.Sprintf(countMessages, erlang(v.Name), erlang(queue)))
 	count, err := strconv.Atoi(answer)
 	if err != nil {
 		t.Fatalf("counting the messages of %q: RabbitMQ answers %s", queue, answer)
 	}
 	return count
 }
+
+// countMessages asks a quorum queue itself, too: what the server tells of it
+// otherwise is seconds old.
+const countMessages = `case rabbit_amqqueue:lookup(rabbit_misc:r(<<%s>>, queue, <<%s>>)) of ` +
+	`{ok, Q} -> case amqqueue:get_type(Q) of ` +
+	`rabbit_quorum_queue -> {ok, {_, N}, _} = ra:local_query(amqqueue:get_pid(Q), fun rabbit_fifo:query_messages_total/1), N; ` +
+	`_ -> proplists:get_value(messages, rabbit_amqqueue:info(Q, [messages])) end; ` +
+	`_ -> -1 end`
 
 var client = &http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: true}}
 

@@ -32,7 +32,8 @@ type Harness interface {
 	// knows nothing of the gateway.
 	Put(t testing.TB, queue, body string, headers map[string]string)
 	// Messages counts the messages of a queue, those delivered and not settled
-	// among them; -1 is a queue that does not exist. It may be a moment late.
+	// among them; -1 is a queue that does not exist. All that was confirmed is
+	// counted at once; what was settled may be counted a moment longer.
 	Messages(t testing.TB, queue string) int
 	// Break ends the connections of the brokers that Open made, by no will of
 	// theirs. When it returns the server has done its part.
