@@ -28,11 +28,11 @@ func Open(cfg Config) (*Caller, error) {
 		c.targets = newDirectTargets()
 		return c, nil
 	}
-	pool, err := newMesh(c.settings.fallback)
+	m, err := newMesh(c.settings.fallback)
 	if err != nil {
 		return nil, fmt.Errorf("opening the gRPC client (grpc.client.settings.default): %w", err)
 	}
-	c.targets = pool
+	c.targets = m
 	return c, nil
 }
 

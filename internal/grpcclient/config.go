@@ -118,7 +118,7 @@ func checkMetadata(name, value string) error {
 	lower := strings.ToLower(name)
 	switch {
 	case name == "" || strings.ContainsFunc(lower, func(r rune) bool { return !allowed(r) }):
-		return errors.New("name has characters other than letters, digits, - _ .")
+		return errors.New("name may have letters, digits, dashes, underscores and dots only")
 	case strings.HasPrefix(lower, "grpc-"):
 		return errors.New("names that begin with grpc- belong to gRPC")
 	case !strings.HasSuffix(lower, "-bin") && strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r > '~' }):

@@ -59,7 +59,7 @@ func (f failure) class(st *status.Status) (class flow.Class, hint string) {
 	case codes.ResourceExhausted:
 		return f.exhausted()
 	case codes.Unimplemented:
-		return flow.Permanent, "; usually the mesh does not know this authority, or the service has no MessageAsyncChannel"
+		return flow.Permanent, "; usually the mesh does not know this authority, or the service does not serve this channel"
 	default:
 		return flow.Permanent, ""
 	}

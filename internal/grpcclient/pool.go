@@ -56,15 +56,19 @@ func newPool(address string, size int, dial func() (*grpc.ClientConn, error)) (*
 // take returns the connection with the fewest calls and counts one more; the
 // first one where several have as few, so that the others may fall idle.
 func (p *pool) take() (*connection, error) {
-	least := p.least()
-	if least.calls.Load() >= busyCalls && p.mayGrow() {
-		if err := p.grow(); err != nil {
-			return nil, err
+	for {
+		least := p.least()
+		calls := least.calls.Load()
+		if calls >= busyCalls && p.mayGrow() {
+			if err := p.grow(); err != nil {
+				return nil, err
+			}
+			continue
 		}
-		least = p.least()
+		if least.calls.CompareAndSwap(calls, calls+1) {
+			return least, nil
+		}
 	}
-	least.calls.Add(1)
-	return least, nil
 }
 
 func (p *pool) least() *connection {
@@ -86,10 +90,14 @@ func (p *pool) mayGrow() bool {
 func (p *pool) grow() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed || !p.mayGrow() || p.least().calls.Load() < busyCalls {
+	switch {
+	case p.closed:
+		return errClosed
+	case !p.mayGrow() || p.least().calls.Load() < busyCalls:
 		return nil
+	default:
+		return p.add()
 	}
-	return p.add()
 }
 
 // add needs mu, but in newPool.

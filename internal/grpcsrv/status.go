@@ -25,7 +25,7 @@ func toStatus(ctx context.Context, err error) error {
 		return status.Error(codes.Canceled, "call was cancelled")
 	}
 	code := codeOf(err)
-	plain := status.New(grpcCode(code, err), text(code, err))
+	plain := status.New(grpcCode(code, err), messageOf(code, err))
 	detailed, failed := plain.WithDetails(mapping.ErrorInfo(code))
 	if failed != nil {
 		return plain.Err()
@@ -85,9 +85,9 @@ func destinationCode(err error) codes.Code {
 	return codes.Unavailable
 }
 
-// text is what the caller reads. A defect is told in the log only: its text
+// messageOf is what the caller reads. A defect is told in the log only: its text
 // may hold anything.
-func text(code flow.Code, err error) string {
+func messageOf(code flow.Code, err error) string {
 	if code == flow.Internal {
 		return "a defect of the gateway, which its log tells more about"
 	}
