@@ -2,14 +2,18 @@ package jsonpath
 
 import "slices"
 
-// maxSteps bounds the values that the evaluation of one path may visit.
-const maxSteps = 10_000_000
-
-// evaluation follows paths through a document. One whose budget is spent finds
-// nothing more, and ends soon.
+// evaluation follows paths through a document.
 type evaluation struct {
-	doc    *Document
+	doc *Document
+	// budget counts down the values that may still be visited. When it is
+	// spent, nothing more is found and the evaluation ends soon.
 	budget int
+}
+
+// newEvaluation is generous to every path that visits each value of a body a
+// few times, and stops those that visit all values for each.
+func newEvaluation(d *Document) *evaluation {
+	return &evaluation{doc: d, budget: 1_000_000 + 32*len(d.nodes)}
 }
 
 // segment is one step of a path: selectors applied to each value, or with

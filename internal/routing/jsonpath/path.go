@@ -61,10 +61,10 @@ func (p *Path) Streams() bool { return p.streams }
 // Text returns the text of the first value that the path finds; it is empty
 // when there is none. The error is a search over its budget.
 func (p *Path) Text(d *Document) (string, error) {
-	e := evaluation{doc: d, budget: maxSteps}
+	e := newEvaluation(d)
 	found := e.follow(p.segments, 0)
 	if e.budget < 0 {
-		return "", fmt.Errorf("evaluating JSONPath %q takes more than %d steps over this body", p.text, maxSteps)
+		return "", fmt.Errorf("evaluating JSONPath %q takes too many steps over this body", p.text)
 	}
 	if len(found) == 0 {
 		return "", nil

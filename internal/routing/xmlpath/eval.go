@@ -2,14 +2,14 @@ package xmlpath
 
 import "slices"
 
-// maxSteps bounds the nodes that the evaluation of one path may visit.
-const maxSteps = 10_000_000
-
-// budget counts down what an evaluation may still do. An evaluation whose
+// budget counts down the nodes that an evaluation may still visit. One whose
 // budget is spent goes on with empty sets, and ends soon.
 type budget struct{ left int }
 
-func newBudget() *budget       { return &budget{maxSteps} }
+// newBudget is generous to every path that visits each node of a body a few
+// times, and stops those that visit all nodes for each.
+func newBudget(d *Document) *budget { return &budget{1_000_000 + 32*len(d.nodes)} }
+
 func (b *budget) spend(n int)  { b.left -= n }
 func (b *budget) spent() bool  { return b.left < 0 }
 func (c *context) spent() bool { return c.budget.spent() }

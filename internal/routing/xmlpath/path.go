@@ -52,10 +52,10 @@ func (p *Path) Streams() bool { return p.form != form{} }
 // in document order, or the number, text or boolean that the path computes. It
 // is empty when nothing matches. The error is a computation over its budget.
 func (p *Path) Text(d *Document) (string, error) {
-	c := context{doc: d, node: 0, position: 1, size: 1, budget: newBudget()}
+	c := context{doc: d, node: 0, position: 1, size: 1, budget: newBudget(d)}
 	value := p.root.eval(&c)
 	if c.budget.spent() {
-		return "", fmt.Errorf("evaluating XPath %q takes more than %d steps over this body", p.text, maxSteps)
+		return "", fmt.Errorf("evaluating XPath %q takes too many steps over this body", p.text)
 	}
 	return value.text(d), nil
 }

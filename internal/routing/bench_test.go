@@ -1,0 +1,72 @@
+package routing_test
+
+import (
+	"strings"
+	"testing"
+
+	"mqgateway/internal/flow"
+	"mqgateway/internal/routing"
+)
+
+// filler makes a body of about 1 KiB whose values stand early.
+func filler(begin, unit, end string) []byte {
+	return []byte(begin + strings.Repeat(unit, (1024-len(begin)-len(end))/len(unit)) + end)
+}
+
+var (
+	xmlBody = filler(`<?xml version="1.0" encoding="UTF-8"?><AccountRq><Head><SystemID>core</SystemID><PartnerID kind="x">cards</PartnerID></Head>`,
+		`<Item id="1"><Name>Иван</Name><Sum>10.50</Sum></Item>`, `</AccountRq>`)
+	jsonBody = filler(`{"op": "AccountRq", "head": {"system": "core", "partner": "cards"}, "items": [`,
+		`{"id": 1, "name": "Иван", "sum": 10.50},`, `{}]}`)
+)
+
+const plain = `
+routing:
+  routeName:
+    valueFrom: [{type: fromBody, value: local-name(/*), valueJson: $.op}]
+  routeList:
+    - routeName: AccountRq
+      destinationExpression: "'account-rs'"
+      variables:
+        - {name: A, valueFrom: [{type: fromBody, value: //SystemID, valueJson: $.head.system}]}
+        - {name: B, valueFrom: [{type: fromBody, value: //PartnerID, valueJson: $..partner}]}
+`
+
+const computed = `
+routing:
+  routeName:
+    valueFrom: [{type: fromBody, value: local-name(/*), valueJson: $.op}]
+    expr: value.substring(0, value.length()-2)
+  routeList:
+    - routeName: Account
+      destinationExpression: variables['A'] + '-' + B + '-rs'
+      variables:
+        - {name: A, valueFrom: [{type: fromBody, value: //SystemID, valueJson: $.head.system}], expr: value.toUpperCase()}
+        - {name: B, valueFrom: [{type: fromBody, value: //PartnerID, valueJson: $..partner}], expr: value + 's'}
+`
+
+func BenchmarkRoute(b *testing.B) {
+	for _, bb := range []struct {
+		name, config string
+		parser       string
+		body         []byte
+	}{
+		{"XML/values", plain, "auto", xmlBody},
+		{"XML/expressions", computed, "auto", xmlBody},
+		{"XML/DOM", plain, "DOM", xmlBody},
+		{"JSON/values", plain, "auto", jsonBody},
+		{"JSON/expressions", computed, "auto", jsonBody},
+		{"JSON/DOM", plain, "DOM", jsonBody},
+	} {
+		b.Run(bb.name, func(b *testing.B) {
+			r := router(b, bb.config, routing.Options{TypeParser: bb.parser})
+			m := &flow.Message{Body: bb.body}
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := r.Route(m); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
