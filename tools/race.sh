@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Runs the tests with the race detector and says what they ran against. With
+# RABBITMQ set it runs those of the RabbitMQ driver only.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+packages=(./...)
+[[ -z ${RABBITMQ:-} ]] || packages=(./internal/mq/rabbitmq/... ./test/rabbittest/...)
+
+events=$(mktemp)
+trap 'rm -f "$events"' EXIT
+status=0
+gotestsum --format pkgname --format-hide-empty-pkg --jsonfile "$events" -- -race -timeout 8m "${packages[@]}" || status=$?
+((status == 0)) || exit "$status"
+
+# Tests that use a broker log a line "broker: <name>".
+passed=$(grep -c '"Action":"pass".*"Test":' "$events" || true)
+brokers=$(sed -n 's/.*"Output":".*[^a-z]broker: \(.*\)\\n"}$/\1/p' "$events" | sort -u | sed ':a; N; s/\n/ and /; ta')
+echo "$passed tests passed, against ${brokers:-no broker}"
