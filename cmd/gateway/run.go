@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -42,8 +43,9 @@ func newRunCommand() *cobra.Command {
 				return err
 			}
 			for _, w := range loaded.Warnings {
-				log.Warn("configuration", "place", w.Place.String(), "key", w.Path, "problem", w.Text)
+				log.Warn("configuration", "place", w.Place.String(), "key", w.Path, "problem", w.Text, "hint", w.Hint)
 			}
+			collectLess()
 			return runGateway(cmd.Context(), loaded.Config, gatewayOptions{Log: log})
 		},
 	}
@@ -64,6 +66,14 @@ func newLogger(w *os.File, flag, configured string) (*slog.Logger, error) {
 	}
 	level.Set(parsed)
 	return telemetry.NewLogger(w, &level), nil
+}
+
+// collectLess trades memory for CPU: the heap of a gateway is small and its
+// garbage is short-lived messages. GOGC in the environment has the last word.
+func collectLess() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(400)
+	}
 }
 
 // gatewayOptions are what a gateway needs beside its configuration.
@@ -126,6 +136,7 @@ func runGateway(ctx context.Context, cfg config.Config, o gatewayOptions) error 
 	if err != nil {
 		return err
 	}
+	defer func() { _ = server.Close() }()
 
 	callers, err := grpcclient.Open(cfg.GRPC.Client)
 	if err != nil {
@@ -152,7 +163,7 @@ func runGateway(ctx context.Context, cfg config.Config, o gatewayOptions) error 
 		listeners = newListeners(cfg, managers, toService, queues, log)
 	}
 
-	probes, err := admin.Open(cfg.Server, health(ready, managers), registry)
+	probes, err := admin.Open(probesPort(cfg), health(ready, managers), registry)
 	if err != nil {
 		return err
 	}
@@ -239,6 +250,14 @@ func retryOptions(cfg config.Config, stopping <-chan struct{}, log *slog.Logger)
 		Initial: r.Initial, Max: r.Max, Multiplier: r.Multiplier, Jitter: r.Jitter,
 		For: retryInPlace, Stopping: stopping, Log: log,
 	}
+}
+
+// probesPort is management.server.port, else server.port.
+func probesPort(cfg config.Config) admin.Config {
+	if cfg.Management.Server.Port != 0 {
+		return admin.Config{Port: cfg.Management.Server.Port}
+	}
+	return cfg.Server
 }
 
 // health reports the managers, and readiness as ready tells it.
