@@ -53,7 +53,7 @@ func TestThousandsOfAuthoritiesOverOneConnection(t *testing.T) {
 		return heartbeat(ctx, p)
 	})
 	caller, ctx := open(t, mesh(s.port)), within(t)
-	const authorities = 3000
+	const authorities = 2000
 	var workers sync.WaitGroup
 	for w := range 16 {
 		workers.Go(func() {

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	healthgrpc "google.golang.org/grpc/health/grpc_health_v1"
@@ -59,7 +60,7 @@ func TestHealthFollowsReadiness(t *testing.T) {
 func TestWatchersLearnOfChanges(t *testing.T) {
 	t.Parallel()
 	var ready atomic.Bool
-	s := start(t, grpcsrv.Config{}, grpcsrv.Options{Async: done, Ready: ready.Load})
+	s := start(t, grpcsrv.Config{}, grpcsrv.Options{Async: done, Ready: ready.Load, Grace: time.Hour})
 	client := healthgrpc.NewHealthClient(s.conn)
 	stream, err := client.Watch(within(t), &healthgrpc.HealthCheckRequest{})
 	if err != nil {
@@ -82,7 +83,7 @@ func TestWatchersLearnOfChanges(t *testing.T) {
 	if got, err := other.Recv(); err != nil || got.GetStatus() != unknown {
 		t.Errorf("health of an unknown service = %s, %v", got.GetStatus(), err)
 	}
-	// Watchers do not hold up the stop: its grace is 30 s, the test's patience 20 s.
+	// Watchers do not hold up the stop: its grace is longer than the test's patience.
 	if err := s.stop(); err != nil {
 		t.Fatal(err)
 	}

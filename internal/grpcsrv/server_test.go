@@ -75,7 +75,7 @@ func (r *running) sync(ctx context.Context, p *gateway.ProtoMessage) (*gateway.P
 // within bounds the calls of a test.
 func within(t *testing.T) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }

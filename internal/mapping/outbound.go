@@ -74,8 +74,10 @@ func (o *Outbound) FromProto(p *gateway.ProtoMessage, call *flow.Call) (*flow.Me
 	if m.ContentType == "" {
 		m.ContentType = contentTypeOf(p.GetBody())
 	}
-	m.To, err = o.destination(m, information)
-	return m, err
+	if m.To, err = o.destination(m, information); err != nil {
+		return nil, err
+	}
+	return m, nil
 }
 
 // setProperties fills m from the weakest to the strongest: system headers, then
