@@ -171,7 +171,7 @@ func runGateway(ctx context.Context, cfg config.Config, o gatewayOptions) error 
 		o.Started(addresses{GRPC: server.Addr(), HTTP: probes.Addr(), Broker: opened.address()})
 	}
 	log.Info("gateway is started", "version", version, "systemType", cfg.MQ.SystemType, "workMode", cfg.MQ.WorkMode,
-		"grpc", server.Addr(), "http", probes.Addr())
+		"provider", cfg.MQ.Provider, "grpc", server.Addr(), "http", probes.Addr(), "embedded", opened.address())
 
 	alive, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
