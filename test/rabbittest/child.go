@@ -33,7 +33,7 @@ func startChild(cmd *exec.Cmd) (*child, error) {
 		err := cmd.Start()
 		started <- err
 		if err == nil {
-			cmd.Wait()
+			_ = cmd.Wait() // how it ended is in ProcessState
 		}
 		close(c.gone)
 	}()
@@ -41,7 +41,7 @@ func startChild(cmd *exec.Cmd) (*child, error) {
 }
 
 // signal sends sig; a process that is gone already is no error.
-func (c *child) signal(sig syscall.Signal) { c.cmd.Process.Signal(sig) }
+func (c *child) signal(sig syscall.Signal) { _ = c.cmd.Process.Signal(sig) }
 
 // kill ends the process at once and waits for its end.
 func (c *child) kill() {

@@ -57,7 +57,7 @@ func (h *home) makeDir() error {
 	if h.dir, err = os.MkdirTemp("", "rabbittest-"); err != nil {
 		return fmt.Errorf("making the folder of the RabbitMQ nodes: %w", err)
 	}
-	// Ids of processes in the way: a dying server may write for a moment longer.
+	// A dying server may write for a moment longer.
 	const script = `while read -r _; do :; done; for _ in 1 2 3 4 5; do rm -rf "$0" 2>/dev/null && exit; sleep 0.2; done`
 	h.sweeper = exec.Command("/bin/sh", "-c", script, h.dir)
 	h.sweeper.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
@@ -96,5 +96,5 @@ func (h *home) close() {
 		h.epmd.kill()
 	}
 	h.lifeline.Close()
-	h.sweeper.Wait()
+	_ = h.sweeper.Wait()
 }

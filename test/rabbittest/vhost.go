@@ -52,7 +52,7 @@ func (v *VHost) Channel(t testing.TB) *amqp.Channel {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { conn.CloseDeadline(time.Now().Add(5 * time.Second)) })
+	t.Cleanup(func() { _ = conn.CloseDeadline(time.Now().Add(5 * time.Second)) })
 	ch, err := conn.Channel()
 	if err != nil {
 		t.Fatal(err)

@@ -124,16 +124,6 @@ func (f *fixture) watch(b mq.Broker) *watched {
 	return w
 }
 
-// last is the last state told.
-func (w *watched) last() (s mq.State, ok bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if len(w.seen) == 0 {
-		return mq.State{}, false
-	}
-	return w.seen[len(w.seen)-1], true
-}
-
 // told tells whether a status was told since the last time it was asked for.
 func (w *watched) told(status mq.Status) bool {
 	w.mu.Lock()

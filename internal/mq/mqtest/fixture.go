@@ -88,18 +88,23 @@ func (f *fixture) publish(b mq.Broker, queue string, ids ...string) {
 // fill publishes messages of these ids at once.
 func (f *fixture) fill(b mq.Broker, queue string, ids []string) {
 	f.Helper()
-	errs := make(chan error)
+	f.send(b, queue, ids)()
+}
+
+// send begins to publish messages of these ids at once; wait waits for the end.
+func (f *fixture) send(b mq.Broker, queue string, ids []string) (wait func()) {
+	errs := make(chan error, len(ids))
 	ctx := f.ctx()
 	for _, id := range ids {
 		go func() { errs <- b.Publish(ctx, to(queue), message(id)) }()
 	}
-	for range ids {
-		if err := <-errs; err != nil {
-			f.Errorf("publishing to %q: %v", queue, err)
+	return func() {
+		f.Helper()
+		for range ids {
+			if err := <-errs; err != nil {
+				f.Fatalf("publishing to %q: %v", queue, err)
+			}
 		}
-	}
-	if f.Failed() {
-		f.FailNow()
 	}
 }
 
@@ -170,18 +175,20 @@ func (f *fixture) receiveNone(s mq.Subscription) {
 	}
 }
 
-// receiveEnd waits for the end of a subscription and returns its reason.
-func (f *fixture) receiveEnd(s mq.Subscription) error {
+// awaitEnd receives until a subscription ends by the broker's will, or with its
+// connection.
+func (f *fixture) awaitEnd(s mq.Subscription) {
 	f.Helper()
 	ctx := f.ctx()
 	for {
-		_, err := s.Receive(ctx)
-		switch {
+		switch _, err := s.Receive(ctx); {
 		case err == nil:
 		case ctx.Err() != nil:
 			f.Fatal("the subscription does not end")
+		case errors.Is(err, mq.ErrCancelled):
+			f.Fatalf("Receive() = %v, which is for Cancel", err)
 		default:
-			return err
+			return
 		}
 	}
 }

@@ -63,7 +63,7 @@ func staleDeliveries(f *fixture) {
 	}
 	f.holds(queue, len(old))
 	f.h.Break(f.T)
-	f.receiveEnd(s)
+	f.awaitEnd(s)
 	f.allStale(old)
 
 	s = f.resubscribe(b, queue, n)
@@ -192,7 +192,7 @@ func closingAfterLoss(f *fixture) {
 	s := f.subscribe(b, queue, 10)
 	d := f.receive(s)
 	f.h.Break(f.T)
-	f.receiveEnd(s)
+	f.awaitEnd(s)
 	_ = s.Cancel(f.ctx())
 	f.close(s)
 	f.close(s)

@@ -55,15 +55,15 @@ var receiveRules = []rule{
 func receiveEndsWithContext(f *fixture) {
 	b, queue := f.open(), f.queue()
 	s := f.subscribe(b, queue, 10)
-	ctx, cancel := context.WithCancelCause(context.Background())
-	cancel(nil)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
 	if _, err := s.Receive(ctx); !errors.Is(err, context.Canceled) {
 		f.Errorf("Receive() = %v, want %v", err, context.Canceled)
 	}
 	f.receiveNone(s)
 
 	const n = 50
-	go f.fill(b, queue, ids(n))
+	wait := f.send(b, queue, ids(n))
 	seen := map[string]bool{}
 	for deadline := time.Now().Add(patience); len(seen) < n; {
 		if time.Now().After(deadline) {
@@ -80,6 +80,7 @@ func receiveEndsWithContext(f *fixture) {
 			f.Fatalf("Receive() = %v, want %v", err, context.DeadlineExceeded)
 		}
 	}
+	wait()
 	f.holds(queue, 0)
 }
 

@@ -66,7 +66,7 @@ func closeLeavesNone(f *fixture) {
 	}
 	f.receive(lost)
 	f.h.Break(f.T)
-	f.receiveEnd(lost)
+	f.awaitEnd(lost)
 	f.receive(f.resubscribe(b, queue, 2))
 	f.publish(b, queue, "three")
 	if err := b.Close(); err != nil {
@@ -89,7 +89,7 @@ func restartIsSurvived(f *fixture) {
 	f.eventually("Up is told", func() bool { return states.told(mq.Up) })
 
 	server.Stop(f.T)
-	f.receiveEnd(s)
+	f.awaitEnd(s)
 	f.eventually("Down is told", func() bool { return states.told(mq.Down) })
 	f.whileDown(b, queue)
 	f.allStale(old)
