@@ -238,7 +238,7 @@ func (s *Subscription) expired(m *flow.Message, meta *nats.MsgMetadata) bool {
 // watch keeps the messages in work alive, and notices the end of the connection
 // and of the server's signs of life.
 func (s *Subscription) watch() {
-	ticker := time.NewTicker(s.ackWait / 4)
+	ticker := time.NewTicker(min(s.ackWait/4, pullHeartbeat))
 	defer ticker.Stop()
 	for {
 		select {
