@@ -17,6 +17,9 @@ func (b *Broker) Publish(ctx context.Context, to flow.Address, m *flow.Message) 
 	if err != nil {
 		return fmt.Errorf("nothing was sent: %w", err)
 	}
+	if ctx.Err() != nil {
+		return fmt.Errorf("nothing was sent: %w", context.Cause(ctx))
+	}
 	p, err := s.outgoing(to, m)
 	if err != nil {
 		return err
