@@ -2,6 +2,7 @@ package rabbittest_test
 
 import (
 	"os"
+	"strconv"
 	"testing"
 	"time"
 
@@ -41,6 +42,26 @@ func TestVHostsAreSeparate(t *testing.T) {
 	}
 	if got := b.Messages(t, "очередь"); got != -1 {
 		t.Errorf("Messages() of a queue that does not exist = %d, want -1", got)
+	}
+}
+
+func TestMessagesOfQuorumQueuesThatAreBeingMade(t *testing.T) {
+	v := rabbittest.Shared(t).VHost(t)
+	ch := v.Channel(t)
+	for i := range 10 {
+		name := strconv.Itoa(i)
+		made := make(chan error, 1) // read after the counting, which may fail the test
+		go func() {
+			_, err := ch.QueueDeclare(name, true, false, false, false, amqp.Table{amqp.QueueTypeArg: amqp.QueueTypeQuorum})
+			made <- err
+		}()
+		count, end := -1, time.Now().Add(30*time.Second)
+		for count < 0 && time.Now().Before(end) {
+			count = v.Messages(t, name)
+		}
+		if err := <-made; err != nil || count != 0 {
+			t.Errorf("Messages() = %d, %v, want 0 once it is made", count, err)
+		}
 	}
 }
 

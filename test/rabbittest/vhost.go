@@ -83,10 +83,11 @@ func (v *VHost) Messages(t testing.TB, queue string) int {
 }
 
 // countMessages asks a quorum queue itself, too: what the server tells of it
-// otherwise is seconds old.
+// otherwise is seconds old. One that can't tell is still being made.
 const countMessages = `case rabbit_amqqueue:lookup(rabbit_misc:r(<<%s>>, queue, <<%s>>)) of ` +
 	`{ok, Q} -> case amqqueue:get_type(Q) of ` +
-	`rabbit_quorum_queue -> {ok, {_, N}, _} = ra:local_query(amqqueue:get_pid(Q), fun rabbit_fifo:query_messages_total/1), N; ` +
+	`rabbit_quorum_queue -> case ra:local_query(amqqueue:get_pid(Q), fun rabbit_fifo:query_messages_total/1) of ` +
+	`{ok, {_, N}, _} -> N; _ -> -1 end; ` +
 	`_ -> proplists:get_value(messages, rabbit_amqqueue:info(Q, [messages])) end; ` +
 	`_ -> -1 end`
 
