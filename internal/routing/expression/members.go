@@ -22,45 +22,45 @@ func (t *translator) member(n *ast.MemberNode, lenient bool) typed {
 		}
 		t.fail(n, "%s has no property %q; methods are called with parentheses, as in value.length()", of.kind, name.Value)
 	}
-	index := t.part(n.Property)
-	if index.kind != wholeKind {
-		t.fail(n.Property, "[ ] needs a whole number, not %s", index.kind)
-	}
+	index := t.bound(n.Property, "[ ]")
 	switch of.kind {
 	case textKind:
-		return typed{machineCall(n, "character", of.node, index.node), textKind}
+		return typed{machineCall(n, "character", of.node, index), textKind}
 	case listKind:
-		return typed{machineCall(n, "element", of.node, index.node), textKind}
+		return typed{machineCall(n, "element", of.node, index), textKind}
 	}
 	t.fail(n, "%s has no elements", of.kind)
 	return typed{}
 }
 
-// slice is text[from:to]; negative places count from the end.
+// slice is text[from:to].
 func (t *translator) slice(n *ast.SliceNode) typed {
 	of := t.text(n.Node, "a slice")
-	arguments := []ast.Node{of, t.bound(n.From, n), t.bound(n.To, n)}
-	name := "slice"
-	switch {
-	case n.From == nil && n.To == nil:
+	if n.From == nil && n.To == nil {
 		return typed{of, textKind}
-	case n.From == nil:
-		arguments[1] = at(n, &ast.IntegerNode{})
-	case n.To == nil:
-		name, arguments = "sliceFrom", arguments[:2]
 	}
-	return typed{machineCall(n, name, arguments...), textKind}
+	from := at(n, &ast.IntegerNode{})
+	if n.From != nil {
+		from = t.bound(n.From, "a slice")
+	}
+	if n.To == nil {
+		return typed{machineCall(n, "sliceFrom", of, from), textKind}
+	}
+	return typed{machineCall(n, "slice", of, from, t.bound(n.To, "a slice")), textKind}
 }
 
-func (t *translator) bound(n, of ast.Node) ast.Node {
-	if n == nil {
-		return of
-	}
+// bound is a place in a text or list. A negative literal counts from the end;
+// a computed place that comes out negative is an error: the text was shorter
+// than expected.
+func (t *translator) bound(n ast.Node, what string) ast.Node {
 	out := t.part(n)
 	if out.kind != wholeKind {
-		t.fail(n, "a slice needs whole numbers, not %s", out.kind)
+		t.fail(n, "%s needs whole numbers, not %s", what, out.kind)
 	}
-	return out.node
+	if _, literal := out.node.(*ast.IntegerNode); literal {
+		return out.node
+	}
+	return machineCall(n, "computedPlace", out.node)
 }
 
 // call is a method, or a function that expr does not know itself.
@@ -99,6 +99,9 @@ func (t *translator) method(n *ast.CallNode, receiver ast.Node, name string, len
 	if !ok {
 		t.fail(n, "unknown method %s()%s", name, field.Suggest(name, slices.Sorted(maps.Keys(methods))))
 	}
+	if given := len(n.Arguments); given+1 < signature.least || given+1 > len(signature.parameters) {
+		t.fail(n, "%s() does not take %d arguments", name, given)
+	}
 	return t.invoke(n, name, signature, append([]ast.Node{receiver}, n.Arguments...), lenient)
 }
 
@@ -113,6 +116,9 @@ func (t *translator) function(n ast.Node, name string, arguments []ast.Node, len
 	if !ok {
 		names := append(slices.Sorted(maps.Keys(functions)), "len")
 		t.fail(n, "unknown function %s()%s", name, field.Suggest(name, names))
+	}
+	if given := len(arguments); given < signature.least || given > len(signature.parameters) {
+		t.fail(n, "%s() does not take %d arguments", name, given)
 	}
 	return t.invoke(n, name, signature, arguments, lenient)
 }
@@ -137,12 +143,9 @@ func (t *translator) concat(n ast.Node, arguments []ast.Node) typed {
 	return typed{all, textKind}
 }
 
-// invoke holds arguments to a signature. Functions that leave the empty text
+// invoke holds arguments, of which there are enough, to a signature. Functions that leave the empty text
 // empty accept a variable without a value where their result may be empty.
 func (t *translator) invoke(n ast.Node, name string, s signature, arguments []ast.Node, lenient bool) typed {
-	if len(arguments) < s.least || len(arguments) > len(s.parameters) {
-		t.fail(n, "%s() does not take %d arguments", name, len(arguments))
-	}
 	if s.calls == "equals" {
 		return t.equality(at(n, &ast.BinaryNode{Operator: "==", Left: arguments[0], Right: arguments[1]}).(*ast.BinaryNode))
 	}

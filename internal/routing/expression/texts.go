@@ -80,6 +80,14 @@ func slice(text string, from, to int) (string, error) {
 	return part, nil
 }
 
+// computedPlace lets only literals count from the end.
+func computedPlace(at int) (int, error) {
+	if at < 0 {
+		return 0, fmt.Errorf("the computed place %d is out of range", at)
+	}
+	return at, nil
+}
+
 // fromEnd resolves a negative place, which counts from the end.
 func fromEnd(text string, at int) int {
 	if at < 0 {

@@ -82,7 +82,7 @@ func (t *tokens) token() *problem {
 		return t.text(c)
 	case c == '/' && (t.peek(1) == '/' || t.peek(1) == '*'):
 		return t.comment()
-	case isNameStart(c):
+	case isNameStart(c) && !t.begins("${"):
 		return t.name()
 	case c >= '0' && c <= '9':
 		t.number()
