@@ -8,7 +8,7 @@
 # all is there; without root it prints the command to run instead.
 set -euo pipefail
 
-packages=(rabbitmq-server nginx python3-pika python3-grpcio)
+packages=(rabbitmq-server nginx python3-pika python3-grpcio python3-protobuf)
 rabbitmq4=${XDG_CACHE_HOME:-$HOME/.cache}/mqgateway/rabbitmq-4
 
 # die prints its arguments, one a line, and ends the script.

@@ -1,0 +1,58 @@
+// Command natspublish puts its standard input as a message on a queue of the
+// gateway's embedded broker, or of NATS, and prints its number there.
+//
+//	natspublish nats://TOKEN@127.0.0.1:4222 mq.ORDERS.IN [HEADER=VALUE ...] < order.xml
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+func main() {
+	log.SetFlags(0)
+	if len(os.Args) < 3 {
+		log.Fatal("usage: natspublish nats://TOKEN@HOST:PORT SUBJECT [HEADER=VALUE ...] < BODY")
+	}
+	number, err := publish(os.Args[1], os.Args[2], os.Args[3:], os.Stdin)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(number)
+}
+
+// publish returns once the broker has the message on disk.
+func publish(url, subject string, headers []string, body io.Reader) (number uint64, err error) {
+	conn, err := nats.Connect(url)
+	if err != nil {
+		return 0, err
+	}
+	defer conn.Close()
+	stream, err := jetstream.New(conn)
+	if err != nil {
+		return 0, err
+	}
+	message := nats.NewMsg(subject)
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, "=")
+		message.Header.Set(name, value)
+	}
+	if message.Data, err = io.ReadAll(body); err != nil {
+		return 0, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	ack, err := stream.PublishMsg(ctx, message)
+	if err != nil {
+		return 0, err
+	}
+	return ack.Sequence, nil
+}

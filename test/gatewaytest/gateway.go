@@ -1,0 +1,171 @@
+package gatewaytest
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// defaults stand below the configuration of every test: free ports, no delay at
+// the end, short pauses.
+const defaults = `
+server: {port: 0}
+grpc: {server: {serverPort: 0}}
+shutdown: {delay: 0}
+mq: {failure: {retry: {max: 500ms}}}
+`
+
+// Gateway is a running process of the gateway.
+type Gateway struct {
+	// GRPC and HTTP are its addresses, as host:port.
+	GRPC, HTTP string
+
+	cmd   *exec.Cmd
+	ended chan struct{} // closed at the end of its output
+
+	mu  sync.Mutex // guards log
+	log []map[string]any
+}
+
+// Start runs the gateway with a configuration. It is stopped, and has to end
+// well, with the test; its log is shown when the test failed.
+func Start(t testing.TB, config string) *Gateway {
+	t.Helper()
+	dir := t.TempDir()
+	files := []string{write(t, dir, "application.yml", config), write(t, dir, "defaults.yml", defaults)}
+	g := &Gateway{cmd: exec.Command(binary, "-c", strings.Join(files, ",")), ended: make(chan struct{})}
+	g.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	out, err := g.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.cmd.Stderr = g.cmd.Stdout
+	if err := g.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go g.read(out)
+	t.Cleanup(func() { g.Stop(t) })
+	started := g.WaitForLog(t, "gateway is started")
+	g.GRPC, g.HTTP = local(started["grpc"]), local(started["http"])
+	return g
+}
+
+func write(t testing.TB, dir, name, text string) (path string) {
+	t.Helper()
+	path = filepath.Join(dir, name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// local is the address that a program on this machine uses.
+func local(address any) string {
+	_, port, _ := net.SplitHostPort(fmt.Sprint(address))
+	return net.JoinHostPort("127.0.0.1", port)
+}
+
+// read keeps the log of the process until it ends.
+func (g *Gateway) read(out io.Reader) {
+	defer close(g.ended)
+	lines := bufio.NewScanner(out)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		var line map[string]any
+		if json.Unmarshal(lines.Bytes(), &line) != nil {
+			line = map[string]any{"msg": lines.Text()}
+		}
+		g.mu.Lock()
+		g.log = append(g.log, line)
+		g.mu.Unlock()
+	}
+}
+
+// Stop sends SIGTERM and waits for the end of the process. Calling it twice is
+// safe.
+func (g *Gateway) Stop(t testing.TB) {
+	t.Helper()
+	if g.cmd.ProcessState != nil {
+		return
+	}
+	_ = g.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-g.ended:
+	case <-time.After(Patience):
+		_ = g.cmd.Process.Signal(syscall.SIGQUIT) // its goroutines go to the log
+		<-g.ended
+		t.Error("the gateway did not end")
+	}
+	if err := g.cmd.Wait(); err != nil {
+		t.Errorf("the gateway ended with %v", err)
+	}
+	if t.Failed() {
+		for _, line := range g.Logged("") {
+			text, _ := json.Marshal(line)
+			t.Log(string(text))
+		}
+	}
+}
+
+// Logged returns the lines whose message begins with text.
+func (g *Gateway) Logged(text string) []map[string]any {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(g.log), func(line map[string]any) bool {
+		msg, _ := line["msg"].(string)
+		return !strings.HasPrefix(msg, text)
+	})
+}
+
+// WaitForLog returns the first line whose message begins with text.
+func (g *Gateway) WaitForLog(t testing.TB, text string) map[string]any {
+	t.Helper()
+	var line map[string]any
+	Eventually(t, func() error {
+		if lines := g.Logged(text); len(lines) > 0 {
+			line = lines[0]
+			return nil
+		}
+		return fmt.Errorf("no line %q in the log", text)
+	})
+	return line
+}
+
+// Probe returns the status code and the body of a health path.
+func (g *Gateway) Probe(t testing.TB, path string) (int, string) {
+	t.Helper()
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: Patience}
+	answer, err := client.Get("http://" + g.HTTP + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer.StatusCode, string(body)
+}
+
+// WaitReady waits until the readiness probe has the status.
+func (g *Gateway) WaitReady(t testing.TB, status int) {
+	t.Helper()
+	Eventually(t, func() error {
+		if got, body := g.Probe(t, "/actuator/health/readiness"); got != status {
+			return fmt.Errorf("readiness = %d %s, want %d", got, body, status)
+		}
+		return nil
+	})
+}

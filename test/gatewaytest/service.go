@@ -1,0 +1,111 @@
+package gatewaytest
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	pb "mqgateway/api/proto/gateway"
+)
+
+// Service is a microservice that takes calls under any authority.
+type Service struct {
+	pb.UnimplementedMessageAsyncChannelServer
+	// Address is where it listens, as host:port.
+	Address string
+	server  *grpc.Server
+
+	mu    sync.Mutex // guards all below
+	calls []Call
+	fail  codes.Code    // what calls are answered with
+	hold  chan struct{} // calls wait for it
+}
+
+// Call is one call that a service got.
+type Call struct {
+	Authority string
+	Message   *pb.ProtoMessage
+}
+
+// Serve runs a service until the test ends; address is empty for a free port.
+func Serve(t testing.TB, address string) *Service {
+	t.Helper()
+	if address == "" {
+		address = "127.0.0.1:0"
+	}
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Service{Address: listener.Addr().String(), server: grpc.NewServer()}
+	pb.RegisterMessageAsyncChannelServer(s.server, s)
+	ended := make(chan struct{})
+	go func() { defer close(ended); _ = s.server.Serve(listener) }()
+	t.Cleanup(func() { s.Stop(); <-ended })
+	return s
+}
+
+// Stop ends the service before the test does.
+func (s *Service) Stop() { s.server.Stop() }
+
+// ProcessMessage implements the asynchronous channel.
+func (s *Service) ProcessMessage(ctx context.Context, in *pb.ProtoMessage) (*pb.Heartbeat, error) {
+	headers, _ := metadata.FromIncomingContext(ctx)
+	s.mu.Lock()
+	s.calls = append(s.calls, Call{headers.Get(":authority")[0], in})
+	fail, hold := s.fail, s.hold
+	s.mu.Unlock()
+	if hold != nil {
+		select {
+		case <-hold:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	if fail != codes.OK {
+		return nil, status.Error(fail, "as the test wants it")
+	}
+	return &pb.Heartbeat{Timestamp: time.Now().UnixMilli(), MessageId: in.GetMessageId()}, nil
+}
+
+// Set makes calls wait until hold is closed, unless it is nil, and then fail,
+// unless that is OK.
+func (s *Service) Set(fail codes.Code, hold chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fail, s.hold = fail, hold
+}
+
+// Calls are the calls so far.
+func (s *Service) Calls() []Call {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.calls)
+}
+
+// WaitCalls waits for n calls and returns all there are.
+func (s *Service) WaitCalls(t testing.TB, n int) []Call {
+	t.Helper()
+	Eventually(t, func() error {
+		if got := len(s.Calls()); got < n {
+			return fmt.Errorf("%d calls, want %d", got, n)
+		}
+		return nil
+	})
+	return s.Calls()
+}
+
+// Port is the port that it listens on.
+func (s *Service) Port() string {
+	_, port, _ := net.SplitHostPort(s.Address)
+	return port
+}
