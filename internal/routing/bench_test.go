@@ -70,3 +70,29 @@ func BenchmarkRoute(b *testing.B) {
 		})
 	}
 }
+
+// TestAllocations holds the hot path to its budget: two values and the name at
+// most 10 allocations, four expressions more at most 35.
+func TestAllocations(t *testing.T) {
+	for _, tt := range []struct {
+		name, config string
+		body         []byte
+		most         float64
+	}{
+		{"XML values", plain, xmlBody, 10},
+		{"XML expressions", computed, xmlBody, 35},
+		{"JSON values", plain, jsonBody, 10},
+		{"JSON expressions", computed, jsonBody, 35},
+	} {
+		r := router(t, tt.config, routing.Options{})
+		m := &flow.Message{Body: tt.body}
+		got := testing.AllocsPerRun(200, func() {
+			if _, err := r.Route(m); err != nil {
+				t.Fatal(err)
+			}
+		})
+		if got > tt.most {
+			t.Errorf("%s: %v allocations, want at most %v", tt.name, got, tt.most)
+		}
+	}
+}
