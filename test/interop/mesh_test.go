@@ -97,7 +97,8 @@ func TestMessagesOfPikaReachServicesThroughNginxByOneConnection(t *testing.T) {
 	}{
 		{
 			"joined", `<?xml version="1.0" encoding="UTF-8"?><c:GetClientRq xmlns:c="urn:crm"><name>Анна</name></c:GetClientRq>`,
-			[]string{"Route=joined", "trace=t-1"}, "clients", "crm-GetClient-bank",
+			[]string{"Route=joined", "trace=t-1"},
+			"clients", "crm-GetClient-bank",
 		},
 		{"indexed", `<GetCardRq/>`, []string{"Route=indexed"}, "clients", "crm-srvGetCard-bank"},
 		{"double quotes", `{"route":"double-quoted","name":"Анна"}`, nil, "delivery", delivery},

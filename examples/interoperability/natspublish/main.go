@@ -8,7 +8,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log"
 	"os"
 	"strings"
 	"time"
@@ -18,18 +17,19 @@ import (
 )
 
 func main() {
-	log.SetFlags(0)
 	if len(os.Args) < 3 {
-		log.Fatal("usage: natspublish nats://TOKEN@HOST:PORT SUBJECT [HEADER=VALUE ...] < BODY")
+		fmt.Fprintln(os.Stderr, "usage: natspublish nats://TOKEN@HOST:PORT SUBJECT [HEADER=VALUE ...] < BODY")
+		os.Exit(2)
 	}
 	number, err := publish(os.Args[1], os.Args[2], os.Args[3:], os.Stdin)
 	if err != nil {
-		log.Fatal(err)
+		fmt.Fprintln(os.Stderr, "natspublish:", err)
+		os.Exit(1)
 	}
 	fmt.Println(number)
 }
 
-// publish returns once the broker has the message on disk.
+// publish returns once the broker has stored the message.
 func publish(url, subject string, headers []string, body io.Reader) (number uint64, err error) {
 	conn, err := nats.Connect(url)
 	if err != nil {
