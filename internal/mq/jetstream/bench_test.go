@@ -30,7 +30,13 @@ func BenchmarkPublish(b *testing.B) {
 }
 
 func BenchmarkReceiveAck(b *testing.B) {
-	broker := openEmbedded(b, startEmbedded(b, jetstream.EmbeddedConfig{Sync: "1m"}))
+	for _, sync := range []string{"always", "1s"} {
+		b.Run("sync="+sync, func(b *testing.B) { benchmarkReceiveAck(b, sync) })
+	}
+}
+
+func benchmarkReceiveAck(b *testing.B, sync string) {
+	broker := openEmbedded(b, startEmbedded(b, jetstream.EmbeddedConfig{Sync: sync}))
 	declare(b, broker, "bench")
 	fill(b, broker, b.N)
 	s := subscribe(b, broker, "bench", 256)

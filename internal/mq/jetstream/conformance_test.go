@@ -3,6 +3,7 @@ package jetstream_test
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
@@ -12,6 +13,10 @@ import (
 	"mqgateway/internal/mq/jetstream"
 	"mqgateway/internal/mq/mqtest"
 )
+
+// conformanceAckWait is when messages come again that a broken connection had on
+// its way.
+const conformanceAckWait = 5 * time.Second
 
 func TestConformanceExternal(t *testing.T) {
 	mqtest.Run(t, func(t *testing.T) mqtest.Harness {
@@ -35,9 +40,14 @@ type externalHarness struct {
 
 var _ mqtest.Restarter = (*externalHarness)(nil)
 
-func (h *externalHarness) Open(t testing.TB) mq.Broker { return newExternalBroker(t, h.external) }
-func (h *externalHarness) Break(t testing.TB)          { cut(t, h.external.nats) }
-func (h *externalHarness) Stop(testing.TB)             { h.external.stop() }
+func (h *externalHarness) Open(t testing.TB) mq.Broker {
+	broker := newExternalBroker(t, h.external)
+	broker.SetAckWait(conformanceAckWait)
+	return broker
+}
+
+func (h *externalHarness) Break(t testing.TB) { cut(t, h.external.nats) }
+func (h *externalHarness) Stop(testing.TB)    { h.external.stop() }
 
 func (h *externalHarness) Start(t testing.TB) {
 	h.external.start(t)
@@ -51,8 +61,13 @@ type embeddedHarness struct {
 	embedded *jetstream.Server
 }
 
-func (h *embeddedHarness) Open(t testing.TB) mq.Broker { return newEmbeddedBroker(t, h.embedded) }
-func (h *embeddedHarness) Break(t testing.TB)          { cut(t, h.embedded.NATS()) }
+func (h *embeddedHarness) Open(t testing.TB) mq.Broker {
+	broker := newEmbeddedBroker(t, h.embedded)
+	broker.SetAckWait(conformanceAckWait)
+	return broker
+}
+
+func (h *embeddedHarness) Break(t testing.TB) { cut(t, h.embedded.NATS()) }
 
 // operator works on a server with means other than the driver's.
 type operator struct {
@@ -113,12 +128,21 @@ func (o operator) Put(t testing.TB, queue, body string, headers map[string]strin
 
 func (o operator) Messages(t testing.TB, queue string) int {
 	t.Helper()
-	stream, err := o.js.Stream(t.Context(), jetstream.StreamName(queue))
+	if info := o.queue(t, queue); info != nil {
+		return int(info.State.Msgs)
+	}
+	return -1
+}
+
+// queue is what the server tells of a queue; nil of one that does not exist.
+func (o operator) queue(t testing.TB, name string) *natsjs.StreamInfo {
+	t.Helper()
+	stream, err := o.js.Stream(t.Context(), jetstream.StreamName(name))
 	if errors.Is(err, natsjs.ErrStreamNotFound) {
-		return -1
+		return nil
 	}
 	if err != nil {
-		t.Fatalf("counting the messages of queue %q: %v", queue, err)
+		t.Fatalf("looking up queue %q: %v", name, err)
 	}
-	return int(stream.CachedInfo().State.Msgs)
+	return stream.CachedInfo()
 }

@@ -70,6 +70,30 @@ func ValidateConnection(c mq.ConnectionConfig) error {
 	return errors.Join(problems...)
 }
 
+// Connection is how another process of this machine reaches the embedded broker
+// that runs with this configuration. It is an error when the broker does not
+// listen, or has made no token yet.
+func (c EmbeddedConfig) Connection() (mq.ConnectionConfig, error) {
+	host, port, err := parseListen(c.Listen)
+	if err != nil {
+		return mq.ConnectionConfig{}, field.Errorf("listen", "%w", err)
+	}
+	if port == 0 {
+		return mq.ConnectionConfig{}, field.Errorf("listen", "the embedded broker can only be reached at an address: set one, such as %s:%d", loopback, defaultPort)
+	}
+	token := c.Token
+	if token == "" {
+		directory := cmp.Or(c.Directory, defaultDirectory)
+		if token, err = keptToken(directory); err != nil {
+			return mq.ConnectionConfig{}, err
+		}
+		if token == "" {
+			return mq.ConnectionConfig{}, fmt.Errorf("there is no token in %q: the embedded broker has not run there yet", directory)
+		}
+	}
+	return mq.ConnectionConfig{Hostname: []string{host}, Port: port, Token: token}, nil
+}
+
 // besideURI lists the keys that are set although the URI holds what they say.
 func besideURI(c mq.ConnectionConfig) []string {
 	var keys []string

@@ -14,11 +14,18 @@
 //   - a rejected message is gone: there is no dead-lettering by the broker;
 //   - every delivery counts, a returned one, too;
 //   - there are no exchanges, no priorities, and both kinds of queue are the same;
+//   - a message that is given back may come after ones that were behind it;
+//   - an ack is not answered: one that is lost with its connection means that
+//     its message comes again; Close waits until the server has all of them;
 //   - an expired message is dropped by the server at the next whole second, or by the
 //     driver when it comes before that; nobody counts it;
 //   - connections are never resumed: what was delivered on a lost one is stale,
 //     although the server would take its ack, and is given back by the next
 //     Subscribe to its queue, or after the consumer's ack wait.
+//
+// The embedded server forces each message to disk before it accepts it
+// ([EmbeddedConfig].Sync), one after the other in each queue, so that the disk
+// decides how many messages a second a queue takes.
 //
 // A user with limited permissions has to be allowed to publish to mq.>,
 // $JS.API.> and $JS.ACK.>, and to subscribe to _INBOX.>.

@@ -98,13 +98,13 @@ func closeField(buf []byte, start int) []byte {
 
 // readEnvelope sets what the envelope holds.
 func readEnvelope(data []byte, m *flow.Message) error {
-	r := reader{data: data}
+	r := newReader(data)
 	if version := r.byte(); version != envelopeVersion {
 		return fmt.Errorf("envelope has version %d, only %d is known", version, envelopeVersion)
 	}
 	for len(r.data) > 0 && r.err == nil {
 		tag := r.byte()
-		field := reader{data: r.bytes(r.uvarint())}
+		field := r.part(r.uvarint())
 		field.set(tag, m)
 		if field.err != nil {
 			r.fail(field.err)
@@ -130,10 +130,10 @@ func (r *reader) set(tag byte, m *flow.Message) {
 	case tagTimestamp:
 		m.Timestamp = r.time()
 	case tagHeader:
-		m.Headers = append(m.Headers, flow.Header{Name: r.text(), Value: r.value(0)})
+		m.Headers = append(m.Headers, flow.Header{Name: r.string(), Value: r.value(0)})
 	default:
 		if property := textProperty(tag, m); property != nil {
-			*property = string(r.data)
+			*property = r.text
 		}
 	}
 }

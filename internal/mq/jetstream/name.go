@@ -1,7 +1,6 @@
 package jetstream
 
 import (
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
@@ -34,16 +33,6 @@ func streamName(queue string) string { return streamPrefix + escape(queue, false
 // subjectName is the subject that a queue takes messages from.
 func subjectName(queue string) string { return subjectPrefix + escape(queue, true) }
 
-// queueName is the inverse of streamName. It is false for a stream that is no queue.
-func queueName(stream string) (string, bool) {
-	escaped, ok := strings.CutPrefix(stream, streamPrefix)
-	if !ok {
-		return "", false
-	}
-	queue, ok := unescape(escaped)
-	return queue, ok && escape(queue, false) == escaped
-}
-
 // escape writes all but letters, digits, - and _ as = and two digits. With dots,
 // those that separate subject tokens stay, too.
 func escape(queue string, dots bool) string {
@@ -68,24 +57,4 @@ func isPlain(c byte) bool {
 // separates tells that queue[i] is a dot between two tokens that are not empty.
 func separates(queue string, i int) bool {
 	return queue[i] == '.' && i > 0 && i < len(queue)-1 && queue[i-1] != '.' && queue[i+1] != '.'
-}
-
-func unescape(escaped string) (string, bool) {
-	var b strings.Builder
-	for {
-		plain, rest, found := strings.Cut(escaped, "=")
-		b.WriteString(plain)
-		if !found {
-			return b.String(), true
-		}
-		if len(rest) < 2 {
-			return "", false
-		}
-		c, err := hex.DecodeString(rest[:2])
-		if err != nil {
-			return "", false
-		}
-		b.Write(c)
-		escaped = rest[2:]
-	}
 }

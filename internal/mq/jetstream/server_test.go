@@ -180,14 +180,32 @@ func TestConfiguredTokenIsTaken(t *testing.T) {
 	t.Parallel()
 	embedded := startEmbedded(t, jetstream.EmbeddedConfig{Listen: "0", Token: "secret/@:"})
 	foreign(t, "nats://"+embedded.Addr(), nats.Token("secret/@:"))
-	broker, err := jetstream.Open(jetstream.Config{Addresses: []mq.ConnectionConfig{
-		{Hostname: []string{"127.0.0.1"}, Port: portOf(t, embedded.Addr()), Token: "secret/@:"},
-	}})
+	broker := openAt(t, jetstream.Config{}, mq.ConnectionConfig{
+		Hostname: []string{"127.0.0.1"}, Port: portOf(t, embedded.Addr()), Token: "secret/@:",
+	})
+	if err := broker.Check(t.Context()); err != nil {
+		t.Errorf("check: %v", err)
+	}
+}
+
+func TestAnotherProcessFindsTheBroker(t *testing.T) {
+	t.Parallel()
+	cfg := jetstream.EmbeddedConfig{Directory: t.TempDir(), Listen: "1"}
+	if c, err := cfg.Connection(); err == nil {
+		t.Errorf("connection %v before the broker ever ran, want an error", c)
+	}
+	if _, err := (jetstream.EmbeddedConfig{Token: "t"}).Connection(); err == nil || paths(err)[0] != "listen" {
+		t.Errorf("without an address: %v, want a problem of listen", err)
+	}
+
+	cfg.Listen = "0"
+	embedded := startEmbedded(t, cfg)
+	cfg.Listen = embedded.Addr()
+	c, err := cfg.Connection()
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { closeQuietly(t, broker) })
-	if err := broker.Check(t.Context()); err != nil {
+	if err := openAt(t, jetstream.Config{}, c).Check(t.Context()); err != nil {
 		t.Errorf("check: %v", err)
 	}
 }

@@ -22,20 +22,24 @@ func token(configured secret.String, directory string) (secret.String, error) {
 	if configured != "" {
 		return configured, nil
 	}
-	path := filepath.Join(directory, tokenFile)
-	kept, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("reading the token: %w", err)
+	kept, err := keptToken(directory)
+	if err != nil || kept != "" {
+		return kept, err
 	}
-	text := strings.TrimSpace(string(kept))
-	if text != "" {
-		return secret.String(text), nil
-	}
-	text = rand.Text()
-	if err := writePrivate(path, text+"\n"); err != nil {
+	text := rand.Text()
+	if err := writePrivate(filepath.Join(directory, tokenFile), text+"\n"); err != nil {
 		return "", fmt.Errorf("keeping the token: %w", err)
 	}
 	return secret.String(text), nil
+}
+
+// keptToken is empty when none is kept.
+func keptToken(directory string) (secret.String, error) {
+	kept, err := os.ReadFile(filepath.Join(directory, tokenFile))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("reading the token: %w", err)
+	}
+	return secret.String(strings.TrimSpace(string(kept))), nil
 }
 
 // writePrivate replaces the file at once or not at all.

@@ -135,25 +135,35 @@ var (
 // whatever is read after it is zero.
 type reader struct {
 	data []byte
+	text string // the same as data: texts are cut out of it without a copy
 	err  error
 }
+
+func newReader(data []byte) reader { return reader{data: data, text: string(data)} }
 
 func (r *reader) fail(err error) {
 	if r.err == nil {
 		r.err = err
 	}
-	r.data = nil
+	r.data, r.text = nil, ""
 }
 
-func (r *reader) bytes(n uint64) []byte {
+// part is a reader of the next n bytes.
+func (r *reader) part(n uint64) reader {
 	if n > uint64(len(r.data)) {
 		r.fail(errTooShort)
-		return nil
+		return reader{err: errTooShort}
 	}
-	out := r.data[:n:n]
-	r.data = r.data[n:]
-	return out
+	part := reader{data: r.data[:n:n], text: r.text[:n]}
+	r.skip(int(n))
+	return part
 }
+
+func (r *reader) skip(n int) { r.data, r.text = r.data[n:], r.text[n:] }
+
+func (r *reader) bytes(n uint64) []byte { return r.part(n).data }
+
+func (r *reader) string() string { return r.part(r.uvarint()).text }
 
 func (r *reader) byte() byte {
 	if b := r.bytes(1); b != nil {
@@ -168,7 +178,7 @@ func (r *reader) uvarint() uint64 {
 		r.fail(errTooShort)
 		return 0
 	}
-	r.data = r.data[n:]
+	r.skip(n)
 	return v
 }
 
@@ -178,11 +188,9 @@ func (r *reader) varint() int64 {
 		r.fail(errTooShort)
 		return 0
 	}
-	r.data = r.data[n:]
+	r.skip(n)
 	return v
 }
-
-func (r *reader) text() string { return string(r.bytes(r.uvarint())) }
 
 func (r *reader) time() time.Time {
 	seconds, nanos := r.varint(), r.uvarint()
@@ -200,7 +208,7 @@ func (r *reader) value(depth int) any {
 	case kindFalse, kindTrue:
 		return kind == kindTrue
 	case kindString:
-		return r.text()
+		return r.string()
 	case kindBytes:
 		return append([]byte{}, r.bytes(r.uvarint())...)
 	case kindTime:
@@ -267,7 +275,7 @@ func (r *reader) table(depth int) map[string]any {
 	n := r.size(2, depth)
 	table := make(map[string]any, n)
 	for range n {
-		name := r.text()
+		name := r.string()
 		table[name] = r.value(depth + 1)
 	}
 	return table
