@@ -15,5 +15,6 @@ gotestsum --format pkgname --format-hide-empty-pkg --jsonfile "$events" -- -race
 
 # Tests that use a broker log a line "broker: <name>".
 passed=$(grep -c '"Action":"pass".*"Test":' "$events" || true)
-brokers=$(sed -n 's/.*"Output":".*[^a-z]broker: \(.*\)\\n"}$/\1/p' "$events" | sort -u | sed ':a; N; s/\n/ and /; ta')
-echo "$passed tests passed, against ${brokers:-no broker}"
+mapfile -t brokers < <(sed -n 's/.*"Output":".*[^a-z]broker: \(.*\)\\n"}$/\1/p' "$events" | sort -u)
+against=$(printf ', %s' "${brokers[@]:-no broker}")
+echo "$passed tests passed, against ${against#, }"
