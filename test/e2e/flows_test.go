@@ -17,12 +17,13 @@ import (
 
 	pb "mqgateway/api/proto/gateway"
 	mqpb "mqgateway/api/proto/gateway/mq"
+	"mqgateway/test/gatewaytest"
 	"mqgateway/test/rabbittest"
 )
 
 // consumer is a consumer gateway between queue IN of a virtual host and a
 // service, which it calls by the root element of the body.
-func consumer(vhost *rabbittest.VHost, s *service) string {
+func consumer(vhost *rabbittest.VHost, s *gatewaytest.Service) string {
 	return fmt.Sprintf(`
 mq:
   systemType: sc
@@ -36,30 +37,30 @@ routing:
   routeList:
     - destinationExpression: toLower(Root)
       variables: [{name: Root, valueFrom: [{type: fromBody, value: local-name(/*), valueJson: $.operation}]}]
-`, vhost.URI(), s.port())
+`, vhost.URI(), s.Port())
 }
 
 // provider is a provider gateway that sends to queue OUT of a virtual host and
 // reads replies from IN.
-func provider(vhost *rabbittest.VHost, s *service) string {
+func provider(vhost *rabbittest.VHost, s *gatewaytest.Service) string {
 	return strings.Replace(consumer(vhost, s), "systemType: sc", "systemType: sp", 1)
 }
 
 func TestConsumerGatewayCallsTheServiceThatTheRulesName(t *testing.T) {
 	t.Parallel()
 	vhost := rabbittest.Shared(t).VHost(t)
-	s, p := serve(t, ""), newPartner(t, vhost, "IN")
-	start(t, consumer(vhost, s))
+	s, p := gatewaytest.Serve(t, ""), newPartner(t, vhost, "IN")
+	gatewaytest.Start(t, consumer(vhost, s))
 	p.put("IN", amqp.Publishing{
 		MessageId: "m-1", CorrelationId: "c-1", ReplyTo: "OUT", Priority: 3, Expiration: "60000", Type: "order", AppId: "partner",
 		Headers: amqp.Table{"n": int32(7), "text": "да", "x-gateway-error": "not a user header"},
 		Body:    []byte(`<Orders><id>5</id></Orders>`),
 	})
-	got := s.waitCalls(t, 1)[0]
-	if got.authority != "orders" {
-		t.Errorf(":authority = %q, want the root element's name", got.authority)
+	got := s.WaitCalls(t, 1)[0]
+	if got.Authority != "orders" {
+		t.Errorf(":authority = %q, want the root element's name", got.Authority)
 	}
-	m := got.message
+	m := got.Message
 	if m.GetMessageId() != "m-1" || m.GetCorrelationId() != "c-1" || m.GetBody() != `<Orders><id>5</id></Orders>` {
 		t.Errorf("message = %v, want ids and body as sent", m)
 	}
@@ -80,8 +81,8 @@ func TestConsumerGatewayCallsTheServiceThatTheRulesName(t *testing.T) {
 func TestProviderGatewayPutsMessagesOnAQueue(t *testing.T) {
 	t.Parallel()
 	vhost := rabbittest.Shared(t).VHost(t)
-	s, p := serve(t, ""), newPartner(t, vhost, "IN", "OUT")
-	g := start(t, provider(vhost, s))
+	s, p := gatewaytest.Serve(t, ""), newPartner(t, vhost, "IN", "OUT")
+	g := gatewaytest.Start(t, provider(vhost, s))
 	extension, err := anypb.New(&mqpb.MqMessageInformation{Priority: 5, Expiry: 60000})
 	if err != nil {
 		t.Fatal(err)
@@ -93,7 +94,7 @@ func TestProviderGatewayPutsMessagesOnAQueue(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if age := time.Since(time.UnixMilli(heartbeat.GetTimestamp())); heartbeat.GetMessageId() != "m-1" || age < 0 || age > patience {
+	if age := time.Since(time.UnixMilli(heartbeat.GetTimestamp())); heartbeat.GetMessageId() != "m-1" || age < 0 || age > gatewaytest.Patience {
 		t.Errorf("heartbeat = %v, want the message's id and a time of now", heartbeat)
 	}
 	got := p.take("OUT")
@@ -113,11 +114,11 @@ func TestProviderGatewayPutsMessagesOnAQueue(t *testing.T) {
 func TestRepliesOfAProviderGatewayAreRouted(t *testing.T) {
 	t.Parallel()
 	vhost := rabbittest.Shared(t).VHost(t)
-	s, p := serve(t, ""), newPartner(t, vhost, "IN", "OUT")
-	start(t, provider(vhost, s))
+	s, p := gatewaytest.Serve(t, ""), newPartner(t, vhost, "IN", "OUT")
+	gatewaytest.Start(t, provider(vhost, s))
 	p.put("IN", amqp.Publishing{CorrelationId: "c-1", Body: []byte(`{"operation":"Reply"}`)})
-	got := s.waitCalls(t, 1)[0]
-	if got.authority != "reply" || got.message.GetCorrelationId() != "c-1" || got.message.GetMessageId() == "" {
+	got := s.WaitCalls(t, 1)[0]
+	if got.Authority != "reply" || got.Message.GetCorrelationId() != "c-1" || got.Message.GetMessageId() == "" {
 		t.Errorf("call = %+v, want it routed, with an id made for it", got)
 	}
 }
@@ -125,8 +126,8 @@ func TestRepliesOfAProviderGatewayAreRouted(t *testing.T) {
 func TestMessagesThatFailForGoodAreDeadLetteredWithTheReason(t *testing.T) {
 	t.Parallel()
 	vhost := rabbittest.Shared(t).VHost(t)
-	s, p := serve(t, ""), newPartner(t, vhost, "IN")
-	g := start(t, consumer(vhost, s))
+	s, p := gatewaytest.Serve(t, ""), newPartner(t, vhost, "IN")
+	g := gatewaytest.Start(t, consumer(vhost, s))
 	for _, tt := range []struct {
 		name    string
 		message amqp.Publishing
@@ -157,9 +158,9 @@ func TestMessagesThatFailForGoodAreDeadLetteredWithTheReason(t *testing.T) {
 			t.Errorf("%s: reason = %q, want %q in it", tt.name, got, tt.text)
 		}
 	}
-	s.waitCalls(t, 8)
+	s.WaitCalls(t, 8)
 	p.waitEmpty("IN")
-	if got := len(g.logged("message is moved to the dead letter queue")); got != 8 {
+	if got := len(g.Logged("message is moved to the dead letter queue")); got != 8 {
 		t.Errorf("log lines of dead letters = %d, want 8", got)
 	}
 }
@@ -167,15 +168,15 @@ func TestMessagesThatFailForGoodAreDeadLetteredWithTheReason(t *testing.T) {
 func TestServiceThatRefusesForGood(t *testing.T) {
 	t.Parallel()
 	vhost := rabbittest.Shared(t).VHost(t)
-	s, p := serve(t, ""), newPartner(t, vhost, "IN")
-	s.set(codes.Unimplemented, nil)
-	start(t, consumer(vhost, s))
+	s, p := gatewaytest.Serve(t, ""), newPartner(t, vhost, "IN")
+	s.Set(codes.Unimplemented, nil)
+	gatewaytest.Start(t, consumer(vhost, s))
 	p.put("IN", amqp.Publishing{MessageId: "m-1", Body: []byte("<Orders/>")})
 	letter := p.take("IN.DLQ")
 	if reason, _ := letter.Headers["x-gateway-error"].(string); letter.Headers["x-gateway-error-code"] != "602" || !strings.Contains(reason, `"orders"`) {
 		t.Errorf("headers = %v, want 602 and the authority", letter.Headers)
 	}
-	if got := len(s.got()); got != 1 {
+	if got := len(s.Calls()); got != 1 {
 		t.Errorf("calls = %d, want 1: a permanent failure is not retried", got)
 	}
 }
@@ -183,21 +184,21 @@ func TestServiceThatRefusesForGood(t *testing.T) {
 func TestServiceThatIsDownGetsItsMessagesLater(t *testing.T) {
 	t.Parallel()
 	vhost := rabbittest.Shared(t).VHost(t)
-	down := serve(t, "")
-	down.server.Stop()
+	down := gatewaytest.Serve(t, "")
+	down.Stop()
 	p := newPartner(t, vhost, "IN")
-	g := start(t, consumer(vhost, down))
+	g := gatewaytest.Start(t, consumer(vhost, down))
 	for i := range 5 {
 		p.put("IN", amqp.Publishing{MessageId: fmt.Sprint(i), Body: []byte("<Orders/>")})
 	}
-	g.waitForLog(t, "destination failed; retrying")
+	g.WaitForLog(t, "destination failed; retrying")
 	if got := vhost.Messages(t, "IN"); got != 5 {
 		t.Errorf("messages in the queue = %d, want all 5 unacknowledged", got)
 	}
-	up := serve(t, down.address)
-	up.waitCalls(t, 5)
+	up := gatewaytest.Serve(t, down.Address)
+	up.WaitCalls(t, 5)
 	p.waitEmpty("IN")
-	if got := len(up.got()); got != 5 {
+	if got := len(up.Calls()); got != 5 {
 		t.Errorf("calls = %d, want each message once", got)
 	}
 }
@@ -205,10 +206,10 @@ func TestServiceThatIsDownGetsItsMessagesLater(t *testing.T) {
 func TestCallersAreToldWhatFailed(t *testing.T) {
 	t.Parallel()
 	vhost := rabbittest.Shared(t).VHost(t)
-	s := serve(t, "")
+	s := gatewaytest.Serve(t, "")
 	newPartner(t, vhost, "IN", "OUT", "OTHER")
 	config := strings.Replace(provider(vhost, s), "sendQueue: OUT", "sendQueue: OUT\n    sendToCustomDestination: true", 1)
-	c := client(t, start(t, config))
+	c := client(t, gatewaytest.Start(t, config))
 	for _, tt := range []struct {
 		name, queue, manager string
 		message              *pb.ProtoMessage
@@ -258,7 +259,7 @@ func TestCallersAreToldWhatFailed(t *testing.T) {
 func TestUnservedChannelNamesItsKey(t *testing.T) {
 	t.Parallel()
 	vhost := rabbittest.Shared(t).VHost(t)
-	g := start(t, provider(vhost, serve(t, "")))
+	g := gatewaytest.Start(t, provider(vhost, gatewaytest.Serve(t, "")))
 	_, err := pb.NewMessageSyncChannelClient(dial(t, g)).ProcessMessage(t.Context(), &pb.ProtoMessage{})
 	if status.Code(err) != codes.Unimplemented || !strings.Contains(err.Error(), "mq.workMode") {
 		t.Errorf("err = %v, want UNIMPLEMENTED that names mq.workMode", err)
@@ -268,18 +269,18 @@ func TestUnservedChannelNamesItsKey(t *testing.T) {
 func TestStopFinishesWhatIsInWorkAndLeavesTheRest(t *testing.T) {
 	t.Parallel()
 	vhost := rabbittest.Shared(t).VHost(t)
-	s, p := serve(t, ""), newPartner(t, vhost, "IN")
+	s, p := gatewaytest.Serve(t, ""), newPartner(t, vhost, "IN")
 	hold := make(chan struct{})
-	s.set(codes.OK, hold)
-	g := start(t, consumer(vhost, s)+"\nterminationGracePeriodSeconds: 50\n")
+	s.Set(codes.OK, hold)
+	g := gatewaytest.Start(t, consumer(vhost, s)+"\nterminationGracePeriodSeconds: 50\n")
 	for range 200 {
 		p.put("IN", amqp.Publishing{Body: []byte("<Orders/>")})
 	}
-	inWork := len(s.waitCalls(t, 64))
+	inWork := len(s.WaitCalls(t, 64))
 	stopped := make(chan struct{})
-	go func() { defer close(stopped); g.stop(t) }()
-	g.waitForLog(t, "gateway is stopping")
-	eventually(t, func() error {
+	go func() { defer close(stopped); g.Stop(t) }()
+	g.WaitForLog(t, "gateway is stopping")
+	gatewaytest.Eventually(t, func() error {
 		q, err := p.channel.QueueDeclarePassive("IN", true, false, false, false, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -291,7 +292,7 @@ func TestStopFinishesWhatIsInWorkAndLeavesTheRest(t *testing.T) {
 	})
 	close(hold)
 	<-stopped
-	if got := len(s.got()); got != inWork {
+	if got := len(s.Calls()); got != inWork {
 		t.Errorf("calls = %d, want the %d in work and no more", got, inWork)
 	}
 	if got := vhost.Messages(t, "IN"); got != 200-inWork {
@@ -303,20 +304,20 @@ func TestBrokerStopsAndStartsWhileMessagesFlow(t *testing.T) {
 	t.Parallel()
 	node := rabbittest.Start(t)
 	vhost := node.VHost(t)
-	s := serve(t, "")
+	s := gatewaytest.Serve(t, "")
 	newPartner(t, vhost, "IN", "OUT")
-	in := start(t, consumer(vhost, s))
-	out := start(t, strings.Replace(provider(vhost, s), "    receiveQueue: IN\n", "", 1))
+	in := gatewaytest.Start(t, consumer(vhost, s))
+	out := gatewaytest.Start(t, strings.Replace(provider(vhost, s), "    receiveQueue: IN\n", "", 1))
 	const n = 400
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), gatewaytest.Patience)
 	defer cancel()
 	sent := make(chan error, 2)
 	go func() { sent <- putEach(ctx, vhost, n) }()
 	go func() { sent <- callEach(ctx, client(t, out), n) }()
-	s.waitCalls(t, 20)
+	s.WaitCalls(t, 20)
 	node.Stop(t)
-	in.waitReady(t, 503)
-	out.waitReady(t, 503)
+	in.WaitReady(t, 503)
+	out.WaitReady(t, 503)
 	node.Start(t)
 	for range cap(sent) {
 		if err := <-sent; err != nil {
@@ -324,9 +325,9 @@ func TestBrokerStopsAndStartsWhileMessagesFlow(t *testing.T) {
 		}
 	}
 	ids := map[string]bool{}
-	eventually(t, func() error {
-		for _, c := range s.got() {
-			ids[c.message.GetMessageId()] = true
+	gatewaytest.Eventually(t, func() error {
+		for _, c := range s.Calls() {
+			ids[c.Message.GetMessageId()] = true
 		}
 		if len(ids) < n {
 			return fmt.Errorf("%d of %d messages reached the service", len(ids), n)
@@ -336,7 +337,7 @@ func TestBrokerStopsAndStartsWhileMessagesFlow(t *testing.T) {
 	p := newPartner(t, vhost)
 	p.waitEmpty("IN")
 	arrived := map[string]bool{}
-	eventually(t, func() error {
+	gatewaytest.Eventually(t, func() error {
 		for d, ok, err := p.channel.Get("OUT", true); ok || err != nil; d, ok, err = p.channel.Get("OUT", true) {
 			if err != nil {
 				t.Fatal(err)
@@ -348,8 +349,8 @@ func TestBrokerStopsAndStartsWhileMessagesFlow(t *testing.T) {
 		}
 		return nil
 	})
-	in.waitReady(t, 200)
-	out.waitReady(t, 200)
+	in.WaitReady(t, 200)
+	out.WaitReady(t, 200)
 }
 
 // putEach puts n messages on IN, each until the broker has confirmed it, and
@@ -411,26 +412,26 @@ func TestBrokerThatIsDownAtTheStart(t *testing.T) {
 	t.Parallel()
 	node := rabbittest.Start(t)
 	vhost := node.VHost(t)
-	s := serve(t, "")
+	s := gatewaytest.Serve(t, "")
 	newPartner(t, vhost, "IN", "OUT")
 	node.Stop(t)
-	g := start(t, consumer(vhost, s))
-	g.waitForLog(t, "manager is down; trying until it answers")
-	g.waitForLog(t, "queue can't be read; trying until it can be read")
+	g := gatewaytest.Start(t, consumer(vhost, s))
+	g.WaitForLog(t, "manager is down; trying until it answers")
+	g.WaitForLog(t, "queue can't be read; trying until it can be read")
 	for path, want := range map[string]int{"ping": 200, "liveness": 200, "readiness": 503} {
-		if got, body := g.probe(t, "/actuator/health/"+path); got != want {
+		if got, body := g.Probe(t, "/actuator/health/"+path); got != want {
 			t.Errorf("%s = %d %s, want %d", path, got, body, want)
 		}
 	}
-	if _, body := g.probe(t, "/actuator/health"); !strings.Contains(body, "manager QM1") || !strings.Contains(body, "refused") {
+	if _, body := g.Probe(t, "/actuator/health"); !strings.Contains(body, "manager QM1") || !strings.Contains(body, "refused") {
 		t.Errorf("health = %s, want the manager and the cause", body)
 	}
 	node.Start(t)
-	g.waitReady(t, 200)
+	g.WaitReady(t, 200)
 	newPartner(t, vhost).put("IN", amqp.Publishing{Body: []byte("<Orders/>")})
-	s.waitCalls(t, 1)
+	s.WaitCalls(t, 1)
 	for _, line := range []string{"manager is down", "queue can't be read"} {
-		if got := len(g.logged(line)); got != 1 {
+		if got := len(g.Logged(line)); got != 1 {
 			t.Errorf("%q is logged %d times, want once", line, got)
 		}
 	}
@@ -439,29 +440,29 @@ func TestBrokerThatIsDownAtTheStart(t *testing.T) {
 func TestMissingQueueIsToldWithTheRemedyAndReadLater(t *testing.T) {
 	t.Parallel()
 	vhost := rabbittest.Shared(t).VHost(t)
-	s := serve(t, "")
-	g := start(t, consumer(vhost, s))
-	line := g.waitForLog(t, "queue is missing")
+	s := gatewaytest.Serve(t, "")
+	g := gatewaytest.Start(t, consumer(vhost, s))
+	line := g.WaitForLog(t, "queue is missing")
 	if text := fmt.Sprint(line["err"]); !strings.Contains(text, "mq.connection.declareQueues") || line["queue"] != "IN" {
 		t.Errorf("log line = %v, want the queue and the remedy", line)
 	}
 	newPartner(t, vhost, "IN").put("IN", amqp.Publishing{Body: []byte("<Orders/>")})
-	s.waitCalls(t, 1)
+	s.WaitCalls(t, 1)
 }
 
 func TestQueuesAreDeclaredWhenAsked(t *testing.T) {
 	t.Parallel()
 	vhost := rabbittest.Shared(t).VHost(t)
-	s := serve(t, "")
+	s := gatewaytest.Serve(t, "")
 	config := strings.Replace(provider(vhost, s), "sendQueue: OUT", "sendQueue: OUT\n    declareQueues: quorum", 1)
-	g := start(t, config)
-	g.waitReady(t, 200)
+	g := gatewaytest.Start(t, config)
+	g.WaitReady(t, 200)
 	if _, err := client(t, g).ProcessMessage(t.Context(), &pb.ProtoMessage{Body: "<Orders/>"}); err != nil {
 		t.Fatal(err)
 	}
 	p := newPartner(t, vhost)
 	p.take("OUT")
-	eventually(t, func() error {
+	gatewaytest.Eventually(t, func() error {
 		if vhost.Messages(t, "IN") < 0 {
 			return fmt.Errorf("queue IN is not declared")
 		}
