@@ -114,7 +114,7 @@ routing:
       variables:
         - {name: A, valueFrom: [{type: fromHeader, value: CodedCharSetId, valueJson: $.a}]}
         - {name: B, valueFrom: [{type: fromRfh2Header, value: x-death}, {type: fromConst, value: c}, {type: fromBody, value: //b}]}
-        - {name: C, valueFrom: [{type: fromConst}]}
+        - {name: C, valueFrom: [{type: fromConst}], expr: "'я' + headers['PutDate']"}
 `
 	want := []problem{
 		{"routeName.expr", -1, "never runs"},
@@ -123,6 +123,7 @@ routing:
 		{"routeList[0].variables[1].valueFrom[0].value", -1, "belongs to the broker"},
 		{"routeList[0].variables[1].valueFrom[2]", -1, "never reached"},
 		{"routeList[0].variables[2].valueFrom[0].value", -1, "an empty constant"},
+		{"routeList[0].variables[2].expr", 14, "reads as empty"},
 		{"routeList[0].destinationExpression", -1, "is not host[:port]"},
 		{"routeList", -1, "no message finds a route"},
 	}

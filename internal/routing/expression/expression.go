@@ -49,6 +49,7 @@ type Env struct {
 type Program struct {
 	source    string
 	usesValue bool
+	warnings  []error
 	constant  *string
 	program   *vm.Program
 }
@@ -94,6 +95,10 @@ func compile(source string, env Env) (*Program, *problem) {
 		return nil, normal.locate(err)
 	}
 	p := &Program{source: source, usesValue: t.usesValue}
+	for _, w := range t.warnings {
+		w = normal.locate(w)
+		p.warnings = append(p.warnings, field.At("", w.at, w))
+	}
 	if constant, ok := translated.(*ast.StringNode); ok {
 		p.constant = &constant.Value
 		return p, nil
@@ -138,6 +143,9 @@ func newConfig() *conf.Config {
 
 // String is the source.
 func (p *Program) String() string { return p.source }
+
+// Warnings are field errors, without a path, about what looks like a mistake.
+func (p *Program) Warnings() []error { return p.warnings }
 
 // Constant returns the result when it is the same for every message.
 func (p *Program) Constant() (text string, ok bool) {

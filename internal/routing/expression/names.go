@@ -1,6 +1,7 @@
 package expression
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/expr-lang/expr/ast"
@@ -120,8 +121,13 @@ func (t *translator) declared(n ast.Node, name string) int {
 // a value.
 func (t *translator) property(n ast.Node, name string) ast.Node {
 	p, ok := flow.PropertyByName(name)
-	if !ok && !flow.ForeignProperty(name) {
+	switch {
+	case !ok && !flow.ForeignProperty(name):
 		t.fail(n, "unknown system header %q%s", name, field.Suggest(name, PropertyNames()))
+	case !ok:
+		t.warnings = append(t.warnings, &problem{
+			n.Location().From, fmt.Sprintf("system header %q is never set by a broker of ours: it reads as empty", name),
+		})
 	}
 	return constant(n, p)
 }

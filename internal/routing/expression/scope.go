@@ -3,7 +3,7 @@ package expression
 import "mqgateway/internal/flow"
 
 // Scope is what the expressions of one message read. It belongs to one
-// goroutine and can be used again after Reset.
+// goroutine, and is ready after Reset, every time.
 type Scope struct {
 	message *flow.Message
 	// Texts are kept as interface values, as the machine wants them, so that
@@ -14,7 +14,7 @@ type Scope struct {
 
 // Reset begins a new message.
 func (s *Scope) Reset(m *flow.Message) {
-	s.message, s.value = m, nil
+	s.message, s.value = m, ""
 	clear(s.variables)
 	s.variables = s.variables[:0]
 }
@@ -27,8 +27,7 @@ func (s *Scope) SetValue(text string) { s.value = text }
 func (s *Scope) AddVariable(text string) { s.variables = append(s.variables, text) }
 
 func (s *Scope) valueText() string {
-	text, _ := s.value.(string)
-	return text
+	return s.value.(string)
 }
 
 func (s *Scope) userHeader(name string) (text string, found bool) {

@@ -39,6 +39,7 @@ type typed struct {
 type translator struct {
 	env       Env
 	usesValue bool
+	warnings  []*problem
 	// lenient counts how many constructs around accept a variable without a
 	// value, as the left side of ?: does.
 	lenient bool
@@ -59,7 +60,7 @@ func (t *translator) translate(root ast.Node) (result ast.Node, err *problem) {
 	case textKind:
 		return out.node, nil
 	case wholeKind, floatKind:
-		t.fail(root, "the result is a number; join it to a text, as in '' + %s", "…")
+		t.fail(root, "the result is a number; join it to a text, as in '' + (value.length())")
 	}
 	t.fail(root, "the result is %s; it must be a text", out.kind)
 	return nil, nil

@@ -87,6 +87,14 @@ func nameCharacter(text []byte, first bool) int {
 	return 0
 }
 
+// plainName tells the ASCII characters that a name may have behind its first.
+var plainName = func() (table [256]bool) {
+	for c := range byte(utf8.RuneSelf) {
+		table[c] = nameCharacter([]byte{c}, false) > 0
+	}
+	return table
+}()
+
 // localName is what follows the prefix of a name.
 func localName(name []byte) []byte {
 	if colon := prefixLength(name); colon > 0 {

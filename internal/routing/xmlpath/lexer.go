@@ -97,18 +97,20 @@ func lexOne(text string, at int) (lexeme, int, *problem) {
 	if rest[0] == '*' {
 		return lexeme{lexName, "*", at}, 1, nil
 	}
-	return lexName1(rest, at)
+	return lexNamed(rest, at)
 }
 
 func symbolKind(symbol string) lexemeKind {
-	if strings.Contains("()[]...@,::", symbol) {
+	switch symbol {
+	case "(", ")", "[", "]", ".", "..", "@", ",", "::":
 		return lexPunct
+	default:
+		return lexOperator
 	}
-	return lexOperator
 }
 
-// lexName1 reads a name, prefix:name or prefix:*; two colons end it.
-func lexName1(rest string, at int) (lexeme, int, *problem) {
+// lexNamed reads a name, prefix:name or prefix:*; two colons end it.
+func lexNamed(rest string, at int) (lexeme, int, *problem) {
 	length := plainNameLength(rest)
 	if length == 0 {
 		r, _ := utf8.DecodeRuneInString(rest)
