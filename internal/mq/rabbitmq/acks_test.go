@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,7 +17,8 @@ import (
 // channel is the broker's side of a channel: it knows what is out and refuses a
 // tag that is not, as RabbitMQ does.
 type channel struct {
-	out    []uint64 // delivered and not settled, in order
+	mu     sync.Mutex // guards the rest
+	out    []uint64   // delivered and not settled, in order
 	next   uint64
 	acked  map[uint64]bool
 	nacked map[uint64]bool
@@ -28,12 +31,23 @@ func newChannel() *channel {
 }
 
 func (c *channel) deliver() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.out = append(c.out, c.next)
 	c.next++
 	return c.next - 1
 }
 
-func (c *channel) take(tag uint64, multiple bool, settled map[uint64]bool) error {
+func (c *channel) outstanding() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.out)
+}
+
+func (c *channel) take(frame string, tag uint64, multiple bool, settled map[uint64]bool) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.frames = append(c.frames, frame)
 	i, found := slices.BinarySearch(c.out, tag)
 	if !found {
 		return fmt.Errorf("unknown delivery tag %d", tag)
@@ -46,22 +60,19 @@ func (c *channel) take(tag uint64, multiple bool, settled map[uint64]bool) error
 		settled[t] = true
 	}
 	c.out = slices.Delete(c.out, first, i+1)
-	return nil
+	return c.err
 }
 
 func (c *channel) Ack(tag uint64, multiple bool) error {
-	c.frames = append(c.frames, fmt.Sprintf("ack %d %t", tag, multiple))
-	return errors.Join(c.err, c.take(tag, multiple, c.acked))
+	return c.take(fmt.Sprintf("ack %d %t", tag, multiple), tag, multiple, c.acked)
 }
 
 func (c *channel) Nack(tag uint64, multiple, requeue bool) error {
-	c.frames = append(c.frames, fmt.Sprintf("nack %d %t %t", tag, multiple, requeue))
-	return errors.Join(c.err, c.take(tag, multiple, c.nacked))
+	return c.take(fmt.Sprintf("nack %d %t %t", tag, multiple, requeue), tag, multiple, c.nacked)
 }
 
 func (c *channel) Reject(tag uint64, requeue bool) error {
-	c.frames = append(c.frames, fmt.Sprintf("reject %d %t", tag, requeue))
-	return errors.Join(c.err, c.take(tag, false, c.nacked))
+	return c.take(fmt.Sprintf("reject %d %t", tag, requeue), tag, false, c.nacked)
 }
 
 // receive delivers n messages and begins them.
@@ -83,6 +94,8 @@ func settle(t *testing.T, a *acks, o mq.Outcome, tags ...uint64) {
 
 func checkFrames(t *testing.T, c *channel, want ...string) {
 	t.Helper()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if !slices.Equal(c.frames, want) {
 		t.Errorf("frames = %q, want %q", c.frames, want)
 	}
@@ -234,17 +247,18 @@ func againstModel(t *testing.T, rnd *rand.Rand) {
 	a := newAcks(c, prefetch)
 	outcomes := map[uint64]mq.Outcome{}
 	var inHand []uint64
-	unread := 0 // delivered and not received: settled by nobody yet
+	delivered := uint64(0) // the last tag
+	unread := 0            // delivered and not received: settled by nobody yet
 	for range 600 {
 		switch n := rnd.IntN(10); {
 		case n < 4:
-			for len(c.out) < prefetch && rnd.IntN(8) > 0 {
-				c.deliver()
+			for c.outstanding() < prefetch && rnd.IntN(8) > 0 {
+				delivered = c.deliver()
 				unread++
 			}
 		case n < 6:
 			for ; unread > 0 && rnd.IntN(8) > 0; unread-- {
-				inHand = append(inHand, c.next-uint64(unread))
+				inHand = append(inHand, delivered-uint64(unread)+1)
 				a.begin()
 			}
 		case n < 9 && len(inHand) > 0:
@@ -262,20 +276,29 @@ func againstModel(t *testing.T, rnd *rand.Rand) {
 			time.Sleep(time.Duration(rnd.IntN(30)) * time.Millisecond)
 			synctest.Wait()
 		}
-		if len(a.held) >= a.limit {
-			t.Fatalf("%d acks are held back, the limit is %d", len(a.held), a.limit)
+		if held, _ := pending(a); held >= a.limit {
+			t.Fatalf("%d acks are held back, the limit is %d", held, a.limit)
 		}
 	}
 	time.Sleep(time.Second)
 	synctest.Wait()
-	if len(a.held) > 0 || a.armed {
-		t.Errorf("after a second %d acks are held back, timer armed: %t", len(a.held), a.armed)
+	if held, armed := pending(a); held > 0 || armed {
+		t.Errorf("after a second %d acks are held back, timer armed: %t", held, armed)
 	}
 	checkOutcomes(t, c, outcomes)
 }
 
+// pending tells what is held back, and whether the timer runs.
+func pending(a *acks) (held int, armed bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.held), a.armed
+}
+
 func checkOutcomes(t *testing.T, c *channel, outcomes map[uint64]mq.Outcome) {
 	t.Helper()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	for tag, o := range outcomes {
 		if c.acked[tag] != (o == mq.Ack) || c.nacked[tag] == (o == mq.Ack) {
 			t.Errorf("tag %d: %s; acked %t, refused %t", tag, o, c.acked[tag], c.nacked[tag])
@@ -287,11 +310,11 @@ func checkOutcomes(t *testing.T, c *channel, outcomes map[uint64]mq.Outcome) {
 }
 
 // sink is a channel that forgets.
-type sink struct{ frames int }
+type sink struct{ frames atomic.Int64 }
 
-func (s *sink) Ack(uint64, bool) error        { s.frames++; return nil }
-func (s *sink) Nack(uint64, bool, bool) error { s.frames++; return nil }
-func (s *sink) Reject(uint64, bool) error     { s.frames++; return nil }
+func (s *sink) Ack(uint64, bool) error        { s.frames.Add(1); return nil }
+func (s *sink) Nack(uint64, bool, bool) error { s.frames.Add(1); return nil }
+func (s *sink) Reject(uint64, bool) error     { s.frames.Add(1); return nil }
 
 // settleInWork keeps inWork deliveries in work and settles four of them backwards,
 // then the next four: about the order that workers of the same speed make.
@@ -319,7 +342,7 @@ func TestSettleDoesNotAllocate(t *testing.T) {
 	if got := testing.AllocsPerRun(10_000, next); got != 0 {
 		t.Errorf("%v allocations a settle, want none", got)
 	}
-	if s.frames == 0 {
+	if s.frames.Load() == 0 {
 		t.Error("nothing was sent")
 	}
 }
@@ -332,5 +355,5 @@ func BenchmarkSettle(b *testing.B) {
 	for b.Loop() {
 		next()
 	}
-	b.ReportMetric(float64(b.N)/float64(max(s.frames, 1)), "acks/frame")
+	b.ReportMetric(float64(b.N)/float64(max(s.frames.Load(), 1)), "acks/frame")
 }

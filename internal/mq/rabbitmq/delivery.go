@@ -73,6 +73,9 @@ func fromWire(value any) any {
 		}
 		return map[string]any(v)
 	case []any:
+		if v == nil { // the library's empty array, which would look like no value
+			return []any{}
+		}
 		for i, inner := range v {
 			v[i] = fromWire(inner)
 		}
