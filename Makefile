@@ -68,6 +68,10 @@ check-proto: $(TOOLS)/.built
 fuzz-short: ## Run each fuzz target for ten seconds.
 	@tools/fuzz.sh 10s
 
+.PHONY: bench
+bench: ## Measure the gateway against bare loops on a RabbitMQ of its own; BENCH='-quick' passes flags.
+	@go run ./bench $(BENCH)
+
 .PHONY: deps
 deps: ## Install what the tests need: RabbitMQ, nginx, Python clients (Debian, as root).
 	@tools/deps.sh

@@ -1,0 +1,158 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"mqgateway/api/proto/gateway"
+)
+
+// queue is the one queue that everything goes through; each measurement has a new
+// one of this name.
+const queue = "bench"
+
+// broker is the view of a foreign program on the broker.
+type broker struct {
+	conn *amqp.Connection
+	ch   *amqp.Channel
+}
+
+func connect(uri string) (*broker, error) {
+	conn, err := amqp.Dial(uri)
+	if err != nil {
+		return nil, fmt.Errorf("connecting to the broker: %w", err)
+	}
+	ch, err := conn.Channel()
+	if err == nil {
+		err = ch.Confirm(false)
+	}
+	if err != nil {
+		_ = conn.Close()
+		return nil, fmt.Errorf("opening a channel: %w", err)
+	}
+	return &broker{conn, ch}, nil
+}
+
+func (b *broker) close() { _ = b.conn.Close() }
+
+// renew makes the queue, empty and durable, of a kind.
+func (b *broker) renew(kind string) error {
+	if _, err := b.ch.QueueDelete(queue, false, false, false); err != nil {
+		return fmt.Errorf("deleting queue %q: %w", queue, err)
+	}
+	if _, err := b.ch.QueueDeclare(queue, true, false, false, false, amqp.Table{amqp.QueueTypeArg: kind}); err != nil {
+		return fmt.Errorf("declaring queue %q: %w", queue, err)
+	}
+	return nil
+}
+
+// fill publishes messages until all are confirmed.
+func (b *broker) fill(s scenario, messages int) error {
+	confirms := make([]*amqp.DeferredConfirmation, messages)
+	body := []byte(s.body())
+	for i := range confirms {
+		var err error
+		if confirms[i], err = b.ch.PublishWithDeferredConfirm("", queue, true, false, publishing(s, i, body)); err != nil {
+			return fmt.Errorf("filling queue %q: %w", queue, err)
+		}
+	}
+	for _, c := range confirms {
+		if !c.Wait() {
+			return fmt.Errorf("filling queue %q: a message was refused", queue)
+		}
+	}
+	return nil
+}
+
+// publishing is a message as a partner would send it.
+func publishing(s scenario, i int, body []byte) amqp.Publishing {
+	return amqp.Publishing{
+		MessageId: idOf(i), CorrelationId: fmt.Sprintf("order-%08d", i), ContentType: s.contentType(),
+		DeliveryMode: amqp.Persistent, Body: body,
+		Headers: amqp.Table{
+			"region": "north", "channel": "branch", "priority-class": "standard", "trace": "4bf92f3577b34da6a3ce929d0e0e4736",
+		},
+	}
+}
+
+// protoMessage is a message as a microservice would send it.
+func protoMessage(s scenario, i int, body string) *gateway.ProtoMessage {
+	return &gateway.ProtoMessage{
+		MessageId: idOf(i), CorrelationId: fmt.Sprintf("order-%08d", i), Body: body,
+		SystemHeaders: map[string]string{"ReplyToQ": "replies", "Priority": "4", "ContentType": s.contentType()},
+		UserHeaders: map[string]string{
+			"region": "north", "channel": "branch", "priority-class": "standard", "trace": "4bf92f3577b34da6a3ce929d0e0e4736",
+		},
+	}
+}
+
+// idOf and indexOf are the message ids of measurements.
+func idOf(i int) string { return fmt.Sprintf("%08d", i) }
+
+func indexOf(id string) int {
+	n := 0
+	for _, c := range id {
+		n = n*10 + int(c-'0')
+	}
+	return n
+}
+
+// holds waits until the queue has so many messages, unsettled ones counted once
+// their reader is gone.
+func (b *broker) holds(messages int) error {
+	return b.await(func(q amqp.Queue) error {
+		if q.Messages != messages {
+			return fmt.Errorf("it holds %d messages, want %d", q.Messages, messages)
+		}
+		return nil
+	})
+}
+
+var errUnread = errors.New("nobody reads it")
+
+// awaitReader waits until somebody reads the queue.
+func (b *broker) awaitReader() error {
+	return b.await(func(q amqp.Queue) error {
+		if q.Consumers == 0 {
+			return errUnread
+		}
+		return nil
+	})
+}
+
+// await asks for the queue until check has no complaint.
+func (b *broker) await(check func(amqp.Queue) error) error {
+	end := time.Now().Add(patience)
+	for {
+		q, err := b.ch.QueueDeclarePassive(queue, true, false, false, false, nil)
+		if err != nil {
+			return fmt.Errorf("inspecting queue %q: %w", queue, err)
+		}
+		if err = check(q); err == nil {
+			return nil
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("waiting for queue %q: %w", queue, err)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// take reads and acknowledges so many messages.
+func (b *broker) take(messages int) (map[string]amqp.Delivery, error) {
+	byID := map[string]amqp.Delivery{}
+	for range messages {
+		d, ok, err := b.ch.Get(queue, true)
+		if err != nil {
+			return nil, fmt.Errorf("reading queue %q: %w", queue, err)
+		}
+		if !ok {
+			return nil, fmt.Errorf("reading queue %q: %d messages, want %d", queue, len(byID), messages)
+		}
+		byID[d.MessageId] = d
+	}
+	return byID, nil
+}
