@@ -88,12 +88,13 @@ func (s *Subscription) Close() error {
 	s.work.Wait()
 	s.end(errSubscriptionClosed)
 	s.broker.forget(s)
-	if s.session.lost() {
+	if s.session.nc.IsClosed() {
+		<-s.session.gone
 		s.lose()
 		return nil
 	}
 	naks(s.session.nc, s.abandon())
-	if flushErr := s.session.nc.FlushWithContext(ctx); flushErr != nil && !s.session.nc.IsClosed() {
+	if flushErr := s.session.nc.FlushWithContext(ctx); flushErr != nil && !s.session.nc.IsClosed() { // its loss is no fault of Close
 		err = errors.Join(err, fmt.Errorf("flushing what was settled on %q: %w", s.queue, flushErr))
 	}
 	return err
