@@ -19,7 +19,8 @@ func (n *Node) Stop(t testing.TB) {
 	n.end()
 }
 
-// Kill ends the server at once, as a failure of its machine would.
+// Kill ends the server at once, as a failure of its machine would. A queue that
+// was made in the last seconds may be lost with it.
 func (n *Node) Kill(testing.TB) { n.end() }
 
 // Start boots the server again after Stop or Kill, on the same ports, with the

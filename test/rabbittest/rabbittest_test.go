@@ -100,26 +100,41 @@ func TestNodeOfItsOwn(t *testing.T) {
 	v := n.VHost(t)
 	publish(t, v.Channel(t), "q")
 
-	n.Kill(t)
+	n.Stop(t)
 	if _, err := amqp.Dial(v.URI()); err == nil {
-		t.Error("connected to a killed server")
+		t.Error("connected to a server that was stopped")
 	}
 	n.Start(t)
 	if got := v.Messages(t, "q"); got != 1 {
-		t.Errorf("Messages() after a kill = %d, want 1", got)
+		t.Errorf("Messages() after a stop = %d, want 1", got)
 	}
 
+	starve(t, n, v)
+	pause(t, n, v)
+	publish(t, v.Channel(t), "q")
+
+	n.Kill(t)
+	n.Start(t)
+	if got := v.Messages(t, "q"); got != 2 {
+		t.Errorf("Messages() after a kill = %d, want 2", got)
+	}
+}
+
+// starve expects that a connection that publishes is blocked by the alarm.
+func starve(t *testing.T, n *rabbittest.Node, v *rabbittest.VHost) {
+	t.Helper()
 	conn, err := amqp.Dial(v.URI())
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer func() { _ = conn.Close() }()
 	blocked := conn.NotifyBlocked(make(chan amqp.Blocking, 2))
 	ch, err := conn.Channel()
 	if err != nil {
 		t.Fatal(err)
 	}
 	n.SetMemoryAlarm(t, true)
-	if err := ch.Publish("", "q", false, false, amqp.Publishing{DeliveryMode: amqp.Persistent}); err != nil {
+	if err := ch.Publish("", "nowhere", false, false, amqp.Publishing{}); err != nil {
 		t.Error(err)
 	}
 	if b := <-blocked; !b.Active {
@@ -129,7 +144,12 @@ func TestNodeOfItsOwn(t *testing.T) {
 	if b := <-blocked; b.Active {
 		t.Errorf("second notice is %+v, want not active", b)
 	}
+}
 
+// pause expects that a paused server answers when it is resumed, and not before.
+func pause(t *testing.T, n *rabbittest.Node, v *rabbittest.VHost) {
+	t.Helper()
+	ch := v.Channel(t)
 	n.Pause(t)
 	declared := make(chan error, 1)
 	go func() {
@@ -144,11 +164,5 @@ func TestNodeOfItsOwn(t *testing.T) {
 	n.Resume(t)
 	if err := <-declared; err != nil {
 		t.Error(err)
-	}
-
-	n.Stop(t)
-	n.Start(t)
-	if got := v.Messages(t, "q"); got != 2 {
-		t.Errorf("Messages() after a stop = %d, want 2", got)
 	}
 }
