@@ -22,7 +22,7 @@ func (c Config) Validate() error {
 		field.Under("mq.connection", c.MQ.validateConnection()),
 		field.Under("mq.consumerParams", validateConsumer(c.MQ.ConsumerParams)),
 		field.Under("mq.embedded", c.MQ.Embedded.Validate()),
-		field.Under("mq.outbound", c.MQ.Outbound.Validate()),
+		field.Under("mq.outbound", c.MQ.validateOutbound()),
 		field.Under("mq.failure", validateFailure(c.MQ.Failure)),
 		c.validateModes(),
 		c.validateBounds(),
@@ -37,6 +37,16 @@ func (c Config) Validate() error {
 // microservices.
 func (c Config) CallsServices() bool {
 	return c.MQ.SystemType == flow.Consumer || len(c.MQ.Connection.ReceiveQueue) > 0
+}
+
+// validateOutbound holds the defaults of sent messages against what the broker
+// can do.
+func (c MQConfig) validateOutbound() error {
+	err := c.Outbound.Validate()
+	if c.Outbound.Priority > 0 && c.Provider != RabbitMQ {
+		err = errors.Join(err, field.Errorf("priority", "provider %s has no priorities", c.Provider))
+	}
+	return err
 }
 
 const noSync = "synchronous request and reply is not part of this version"
