@@ -167,7 +167,7 @@ func TestLimitsAreTaken(t *testing.T) {
 	declare(t, v, "q")
 	b := open(t, v)
 	longest := strings.Repeat("x", 255)
-	for _, tt := range []struct {
+	tests := []struct {
 		name string
 		m    *flow.Message
 	}{
@@ -186,13 +186,14 @@ func TestLimitsAreTaken(t *testing.T) {
 		{"not UTF-8", &flow.Message{ID: "\xff", Headers: []flow.Header{{Name: "\xfe", Value: "\xfd"}}}},
 		{"CC", headers("CC", []any{"elsewhere", int32(1)})},
 		{"odd x-death", headers("x-death", "none")},
-	} {
+	}
+	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			publish(t, b, "q", tt.m)
 		})
 	}
 	sub := subscribe(t, b, "q", 1)
-	for range 12 {
+	for range tests {
 		if err := receive(t, sub).Settle(mq.Ack); err != nil {
 			t.Fatal(err)
 		}

@@ -113,20 +113,16 @@ func (s *session) close() {
 	<-s.lost
 }
 
-// lossOf reads why a channel is gone. It is nil for one that lives, or was closed
-// in order, and when closes was read before.
-func (s *session) lossOf(closes <-chan *amqp.Error) error {
-	select {
-	case reason, ok := <-closes:
-		if !ok {
-			return nil
-		}
-		if s.conn.IsClosed() {
-			return fmt.Errorf("connection is lost: %w", reason)
-		}
-		return fmt.Errorf("channel is closed by the broker: %w", reason)
-	default:
+// lossBy is the error of a channel that ended for the reason that the library
+// gave; nil when it was closed in order.
+func (s *session) lossBy(reason *amqp.Error) error {
+	switch {
+	case reason == nil:
 		return nil
+	case s.conn.IsClosed():
+		return fmt.Errorf("connection is lost: %w", reason)
+	default:
+		return fmt.Errorf("channel is closed by the broker: %w", reason)
 	}
 }
 

@@ -45,7 +45,14 @@ func (s *session) consume(q mq.Queue) (*subscription, error) {
 		rpc: make(chan struct{}, 1),
 	}
 	closes := ch.NotifyClose(make(chan *amqp.Error, 1))
-	sub.loss = sync.OnceValue(func() error { return s.lossOf(closes) })
+	sub.loss = sync.OnceValue(func() error {
+		select {
+		case reason := <-closes:
+			return s.lossBy(reason)
+		default: // the channel lives
+			return nil
+		}
+	})
 	prefetch := min(max(q.Prefetch, 1), maxPrefetch)
 	sub.acks = newAcks(ch, prefetch)
 	if err := ch.Qos(prefetch, 0, false); err != nil {

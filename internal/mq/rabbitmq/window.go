@@ -25,11 +25,11 @@ var errChannelDied = errors.New("channel is gone")
 type window struct {
 	session *session
 	ch      *amqp.Channel
-	closes  chan *amqp.Error
 	// returns has room for a return of each publish in flight, so that the
 	// library never waits to hand one over.
 	returns chan amqp.Return
-	// loss reads why the channel ended; nil when nobody told.
+	// loss waits for the end of the channel and tells why it came; nil when it was
+	// closed in order.
 	loss func() error
 
 	// places holds the free ones.
@@ -58,9 +58,9 @@ func (s *session) openWindow() (*window, error) {
 // newWindow puts a channel into confirm mode, for size publishes at once.
 func (s *session) newWindow(ch *amqp.Channel, closes chan *amqp.Error, size int) (*window, error) {
 	w := &window{
-		session: s, ch: ch, closes: closes,
+		session: s, ch: ch,
 		returns: ch.NotifyReturn(make(chan amqp.Return, size)),
-		loss:    sync.OnceValue(func() error { return s.lossOf(closes) }),
+		loss:    sync.OnceValue(func() error { return s.lossBy(<-closes) }),
 		places:  make(chan *place, size),
 		all:     make([]place, size),
 	}
@@ -92,6 +92,9 @@ func (w *window) publish(ctx context.Context, to flow.Address, p *amqp.Publishin
 	confirm, err := w.ch.PublishWithDeferredConfirm(to.Exchange, to.Key, true, false, *p)
 	if err != nil {
 		w.release(pl)
+		if !w.ch.IsClosed() { // the connection is on its way out
+			return fmt.Errorf("%w: %w", mq.ErrUnknown, err)
+		}
 		return w.died()
 	}
 	select {
@@ -167,7 +170,7 @@ func (w *window) judge(pl *place, acked bool) error {
 	}
 }
 
-// died tells whether the channel went with its connection or alone.
+// died tells whether the channel, which is closed, went with its connection or alone.
 func (w *window) died() error {
 	loss := w.loss()
 	if loss == nil {
