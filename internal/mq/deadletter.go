@@ -65,7 +65,7 @@ func (dl *DeadLetters) declare(ctx context.Context, on *Manager, queue string) e
 	if _, known := dl.declared.Load(key); known || !ok || dl.Kind == Existing {
 		return nil
 	}
-	if err := declarer.Declare(ctx, Queue{Name: queue, Kind: dl.Kind}); err != nil {
+	if err := declarer.Declare(ctx, Queue{Name: queue, Kind: dl.Kind, Unlimited: true}); err != nil {
 		return fmt.Errorf("declaring the dead letter queue: %w", err)
 	}
 	dl.declared.Store(key, struct{}{})

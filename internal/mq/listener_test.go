@@ -105,7 +105,7 @@ func TestDeadLetterKeepsTheMessageAndTellsWhy(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("dead letter (-want +got):\n%s", diff)
 		}
-		if diff := cmp.Diff([]mq.Queue{{Name: "Q.DLQ", Kind: mq.Quorum}}, b.broker.declared); diff != "" {
+		if diff := cmp.Diff([]mq.Queue{{Name: "Q.DLQ", Kind: mq.Quorum, Unlimited: true}}, b.broker.declared); diff != "" {
 			t.Errorf("declared (-want +got):\n%s", diff)
 		}
 	})
