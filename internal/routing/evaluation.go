@@ -59,18 +59,20 @@ func (e *evaluation) routeName() (string, error) {
 }
 
 func (e *evaluation) findEntry(name string) (*entry, error) {
-	if found, ok := e.router.entries[name]; ok {
-		e.trace.entered(found)
+	found, ok := e.router.entries[name]
+	if !ok {
+		found, ok = e.router.entries[defaultRoute]
+	}
+	if ok {
+		e.trace.entered(name, found)
 		return found, nil
 	}
-	if found, ok := e.router.entries[defaultRoute]; ok {
-		e.trace.entered(found)
-		return found, nil
-	}
+	err := flow.Errorf(flow.RouteNotFound, "finding the route: routeList has neither %s nor an entry %q", shown(name), defaultRoute)
 	if name == "" {
-		return nil, flow.Errorf(flow.RouteNotFound, "finding the route: no rule of routeName yields a name, and routeList has no entry %q", defaultRoute)
+		err = flow.Errorf(flow.RouteNotFound, "finding the route: no rule of routeName yields a name, and routeList has no entry %q", defaultRoute)
 	}
-	return nil, flow.Errorf(flow.RouteNotFound, "finding the route: routeList has neither %s nor an entry %q", shown(name), defaultRoute)
+	e.trace.lost(err)
+	return nil, err
 }
 
 func (e *evaluation) computeVariables() error {
@@ -91,7 +93,7 @@ func (e *evaluation) compute(f *finder, variable string) (string, error) {
 	for i := range f.rules {
 		r := &f.rules[i]
 		found, err := e.find(r)
-		e.trace.tried(variable, r, found, err)
+		e.trace.tried(e, variable, r, found, err)
 		if err != nil {
 			return "", annotate(fmt.Sprintf("rule %d (%s)", i+1, r), err)
 		}
@@ -115,7 +117,7 @@ func (e *evaluation) compute(f *finder, variable string) (string, error) {
 // destination is the fourth and fifth step.
 func (e *evaluation) destination() (string, error) {
 	result, err := e.entry.destination.Run(&e.scope)
-	e.trace.evaluated("destination", "", e.entry.destination, result, err)
+	e.trace.evaluated(StageDestination, "", e.entry.destination, result, err)
 	if err != nil {
 		return "", flow.Errorf(flow.RouteNotFound, "route %q: computing the destination: %w", e.entry.name, err)
 	}
@@ -123,7 +125,9 @@ func (e *evaluation) destination() (string, error) {
 		e.trace.substituted(other)
 		result = other
 	}
-	if err := e.router.checkDestination(result); err != nil {
+	err = e.router.checkDestination(result)
+	e.trace.checked(result, err)
+	if err != nil {
 		return "", flow.Errorf(flow.RouteNotFound, "route %q: destination expression %q: %w", e.entry.name, e.entry.destination, err)
 	}
 	return result, nil

@@ -25,20 +25,21 @@ func TestExplain(t *testing.T) {
 		Destination:   "account-async-rs",
 		TransportType: "grpc",
 		Steps: []routing.Step{
-			{Stage: "routeName", Rule: `fromRfh2Header "Op"`},
-			{Stage: "routeName", Rule: `fromBody "local-name(/*)", "$.op"`, Value: "AccountRq"},
+			{Stage: "routeName", Rule: `fromRfh2Header "Op"`, Reason: "not set"},
+			{Stage: "routeName", Rule: `fromBody "local-name(/*)"`, Value: "AccountRq"},
 			{Stage: "routeName", Expression: "value.substring(0,value.length()-2)", Value: "Account"},
-			{Stage: "route", Value: "default"},
-			{Stage: "variable", Variable: "Service", Rule: `fromBody "local-name(/*)", "$.op"`, Value: "AccountRq"},
+			{Stage: "route", Value: "default", Reason: `no entry "Account"`},
+			{Stage: "variable", Variable: "Service", Rule: `fromBody "local-name(/*)"`, Value: "AccountRq"},
 			{Stage: "variable", Variable: "Service", Expression: "value.substring(0,value.length()-2)", Value: "Account"},
-			{Stage: "variable", Variable: "From", Rule: `fromRfh2Header "From"`},
+			{Stage: "variable", Variable: "From", Rule: `fromRfh2Header "From"`, Reason: "not set"},
 			{Stage: "variable", Variable: "From", Rule: `fromConst "Bank1"`, Value: "Bank1"},
 			{Stage: "variable", Variable: "From", Expression: "value.toLowerCase()", Value: "bank1"},
-			{Stage: "variable", Variable: "To", Rule: `fromRfh2Header "To"`},
-			{Stage: "variable", Variable: "To", Rule: `fromBody "//PartnerID", "$..partner"`, Value: "core"},
+			{Stage: "variable", Variable: "To", Rule: `fromRfh2Header "To"`, Reason: "not set"},
+			{Stage: "variable", Variable: "To", Rule: `fromBody "//PartnerID"`, Value: "core"},
 			{Stage: "variable", Variable: "To", Expression: "value+'-rs'", Value: "core-rs"},
 			{Stage: "destination", Expression: "variables['From'] + '-' + variables['Service'] + '-' + variables['To']", Value: "bank1-Account-core-rs"},
 			{Stage: "substitution", Value: "account-async-rs"},
+			{Stage: "authority", Value: "account-async-rs"},
 		},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -72,6 +73,118 @@ func TestExplainFailure(t *testing.T) {
 	}
 }
 
+// TestExplainReasons holds what a step without a value says.
+func TestExplainReasons(t *testing.T) {
+	rule := func(kind, value, path string) routing.ValueConfig {
+		return routing.ValueConfig{ValueFrom: []routing.RuleConfig{{Type: kind, Value: value, ValueJSON: path}}}
+	}
+	for _, tt := range []struct {
+		name      string
+		routeName routing.ValueConfig
+		message   flow.Message
+		want      string
+	}{
+		{"system header", rule("fromHeader", "CorrelId", ""), flow.Message{}, "not set"},
+		{"system header of MQ alone", rule("fromHeader", "Report", ""), flow.Message{}, "no broker here has it"},
+		{"user header", rule("fromRfh2Header", "Op", ""), flow.Message{}, "not set"},
+		{"no call", rule("fromGrpcHeader", "x-op", ""), flow.Message{}, "no incoming call"},
+		{"metadata", rule("fromGrpcHeader", "x-op", ""), flow.Message{Call: &flow.Call{}}, "not set"},
+		{"authority", rule("fromAuthority", "", ""), flow.Message{}, "no incoming call"},
+		{"constant", rule("fromConst", "", ""), flow.Message{}, "empty"},
+		{"no body", rule("fromBody", "//a", "$.a"), flow.Message{}, "no body"},
+		{"text body", rule("fromBody", "//a", "$.a"), flow.Message{Body: []byte("hello")}, "body is neither XML nor JSON"},
+		{"no XPath", rule("fromBody", "", "$.a"), flow.Message{Body: []byte("<a/>")}, "no XPath for an XML body"},
+		{"no JSONPath", rule("fromBody", "//a", ""), flow.Message{Body: []byte("{}")}, "no JSONPath for a JSON body"},
+		{"no match", rule("fromBody", "//a", ""), flow.Message{Body: []byte("<b/>")}, "no match, or an empty one"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r, err := routing.New(routing.Config{
+				RouteName: tt.routeName,
+				RouteList: []routing.RouteConfig{{DestinationExpression: "'rs'"}},
+			}, routing.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			x, err := r.Explain(&tt.message)
+			if err != nil || len(x.Steps) < 2 {
+				t.Fatalf("Explain = %+v, %v", x, err)
+			}
+			if got := x.Steps[0].Reason; got != tt.want {
+				t.Errorf("reason = %q, want %q", got, tt.want)
+			}
+			if got, want := x.Steps[1].Reason, "routeName yields no name"; got != want {
+				t.Errorf("reason of the route = %q, want %q", got, want)
+			}
+		})
+	}
+}
+
+// TestExplainEndsWithTheError looks at the last step of messages that fail at
+// different stages.
+func TestExplainEndsWithTheError(t *testing.T) {
+	header := []routing.RuleConfig{{Type: "fromRfh2Header", Value: "Op"}}
+	for _, tt := range []struct {
+		name   string
+		config routing.Config
+		want   routing.Stage
+	}{
+		{"name of the route", routing.Config{
+			RouteName: routing.ValueConfig{ValueFrom: header, Expr: "value[9:]"},
+			RouteList: []routing.RouteConfig{{DestinationExpression: "'rs'"}},
+		}, routing.StageRouteName},
+		{"route", routing.Config{
+			RouteName: routing.ValueConfig{ValueFrom: header},
+			RouteList: []routing.RouteConfig{{RouteName: "other", DestinationExpression: "'rs'"}},
+		}, routing.StageRoute},
+		{"variable", routing.Config{RouteList: []routing.RouteConfig{{
+			Variables:             []routing.VariableConfig{{Name: "X", ValueFrom: header, Expr: "value[9:]"}},
+			DestinationExpression: "X",
+		}}}, routing.StageVariable},
+		{"destination", routing.Config{RouteList: []routing.RouteConfig{{
+			Variables:             []routing.VariableConfig{{Name: "X", ValueFrom: []routing.RuleConfig{{Type: "fromHeader", Value: "CorrelId"}}}},
+			DestinationExpression: "X",
+		}}}, routing.StageDestination},
+		{"authority", routing.Config{RouteList: []routing.RouteConfig{{
+			DestinationExpression: "userHeaders['Op'] + '!'",
+		}}}, routing.StageAuthority},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r, err := routing.New(tt.config, routing.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			x, err := r.Explain(&flow.Message{Headers: []flow.Header{user("Op", "Pay")}})
+			if flow.CodeOf(err) != flow.RouteNotFound {
+				t.Fatalf("err = %v", err)
+			}
+			last := len(x.Steps) - 1
+			for i, s := range x.Steps {
+				if (s.Error != "") != (i == last) {
+					t.Errorf("step %d of %d: %+v", i, len(x.Steps), s)
+				}
+			}
+			if got := x.Steps[last].Stage; got != tt.want {
+				t.Errorf("stage = %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestExplanationFail(t *testing.T) {
+	var x routing.Explanation
+	x.Fail(routing.StageBody, flow.Errorf(flow.BadMessage, "body is not UTF-8"))
+	got, err := json.Marshal(&x)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{"routeName":"","route":"","variables":{},"destination":"","transportType":"",` +
+		`"steps":[{"stage":"body","value":"","error":"body is not UTF-8"}],` +
+		`"error":{"code":606,"name":"BAD_MESSAGE","message":"body is not UTF-8"}}`
+	if string(got) != want {
+		t.Errorf("JSON = %s, want %s", got, want)
+	}
+}
+
 func ExampleRouter_Explain() {
 	r, err := routing.New(routing.Config{
 		RouteList: []routing.RouteConfig{{
@@ -87,14 +200,17 @@ func ExampleRouter_Explain() {
 		fmt.Println(err)
 		return
 	}
-	steps, err := r.Explain(&flow.Message{Body: []byte("<PaymentRq/>")})
-	fmt.Print(steps)
+	x, err := r.Explain(&flow.Message{Body: []byte("<PaymentRq/>")})
+	for _, s := range x.Steps {
+		fmt.Println(s.Stage, "->", s.Value)
+	}
 	fmt.Println(err)
 	// Output:
-	// route -> "default"
-	// variable Service: fromBody "local-name(/*)", "$.operation" -> "PaymentRq"
-	// variable Service: value[0:len(value)-2] -> "Payment"
-	// destination: toLower(Service) + '-rs' -> "payment-rs"
+	// route -> default
+	// variable -> PaymentRq
+	// variable -> Payment
+	// destination -> payment-rs
+	// authority -> payment-rs
 	// <nil>
 }
 

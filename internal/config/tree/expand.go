@@ -112,7 +112,7 @@ func (t *Tree) substitute(n *node, s *schema, path string) bool {
 		return !n.broken
 	}
 	n.written = n.text
-	if !strings.Contains(n.text, "${") {
+	if t.opts.Literal || !strings.Contains(n.text, "${") {
 		return true
 	}
 	text, err := expander{variables: t.variables, readFile: t.opts.ReadFile}.expand(n.text)

@@ -216,7 +216,11 @@ func (r *resolver) entry(out *node, s *schema, p pair, path string) {
 	if field, shared := s.sharedField(name); shared != nil && p.value.Kind != yaml.MappingNode {
 		name, elem = field, shared
 	}
-	if c := r.value(p.value, elem, join(path, shown(name))); c != nil {
+	c := r.value(p.value, elem, join(path, shown(name)))
+	if c == nil && r.tree.opts.Literal && isNull(p.value) && elem.kind == scalar {
+		c = &node{at: r.place(p.value)}
+	}
+	if c != nil {
 		c.keyAt = r.place(p.key)
 		out.put(name, c)
 	}

@@ -20,6 +20,9 @@ type Options struct {
 	Ignored map[string]string
 	// ReadFile reads files, those of ${file:} too. nil is [ReadFile].
 	ReadFile func(name string) ([]byte, error)
+	// Literal takes texts as they are: ${} is no placeholder, and a null in a map
+	// is an empty text. It is for files that hold data.
+	Literal bool
 }
 
 // Tree is the merged configuration with the places that its values came from.
@@ -122,6 +125,12 @@ func (t *Tree) SetDefault(path, text, origin string) {
 		// What is given here is no text of a user, and holds no ${}.
 		n.put(last, &node{text: strings.ReplaceAll(text, "${", "$${"), at: Place{File: origin}})
 	}
+}
+
+// Place is where the value of a path stands, or the nearest value around it.
+func (t *Tree) Place(path string) Place {
+	n, _ := t.root.find(path)
+	return n.place()
 }
 
 // Problems are all mistakes so far, sorted by place. It is empty when there are none.

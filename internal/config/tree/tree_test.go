@@ -134,6 +134,33 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 }
 
+// TestLiteral reads a file of data: nothing in it is replaced or left out.
+func TestLiteral(t *testing.T) {
+	type file struct {
+		Text string            `yaml:"text"`
+		Data map[string]string `yaml:"data"`
+	}
+	const source = "text: ${HOME}\ndata:\n  a: $${b}\n  empty:\n  c: ~\n"
+	read := tree.Read(file{}, []string{"f.yml"}, tree.Options{
+		Literal:  true,
+		ReadFile: func(string) ([]byte, error) { return []byte(source), nil },
+	})
+	var got file
+	read.Decode(&got)
+	if err := read.Problems(); len(err) > 0 {
+		t.Fatal(err)
+	}
+	want := file{Text: "${HOME}", Data: map[string]string{"a": "$${b}", "empty": "", "c": ""}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("decoded (-want +got):\n%s", diff)
+	}
+	for path, want := range map[string]string{"text": "f.yml:1:7", "data.a": "f.yml:3:6", "data.missing": "f.yml:2:1"} {
+		if got := read.Place(path).String(); got != want {
+			t.Errorf("Place(%q) = %s, want %s", path, got, want)
+		}
+	}
+}
+
 func TestCheckShowsTheSource(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
