@@ -71,7 +71,8 @@ var inboundMessages = []inbound{
 	{ordersIn, "XML  <GetClientRq>", "demo-3", nil, `<?xml version="1.0"?><GetClientRq><SystemID>CRM</SystemID></GetClientRq>`},
 	{ordersIn, "JSON BlockCardRq", "demo-4", nil, `{"operation":"BlockCardRq","card":5}`},
 	{
-		ordersIn, "XML  <Envelope>", "demo-5", []flow.Header{{Name: "OperationName", Value: "TransferRq"}, {Name: "System", Value: "ATM"}},
+		ordersIn, "XML  <Envelope>", "demo-5",
+		[]flow.Header{{Name: "OperationName", Value: "TransferRq"}, {Name: "System", Value: "ATM"}},
 		`<Envelope><Amount>10.50</Amount></Envelope>`,
 	},
 	{ordersIn, "XML  <GetCardRq>", "demo-6", nil, `<GetCardRq><!-- no SystemID --></GetCardRq>`},

@@ -50,7 +50,8 @@ func TestWhyAServerCannotBeUsed(t *testing.T) {
 					Publish: &server.SubjectPermission{Allow: []string{"mq.>"}},
 				}}}
 			},
-			jetstream.Config{ConfirmTimeout: time.Second}, "Permissions Violation",
+			jetstream.Config{ConfirmTimeout: time.Second},
+			"Permissions Violation",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -41,8 +41,10 @@ func (t *translator) pattern(n ast.Node, d dialect) ast.Node {
 
 // refusedGroups begin what Go's linear-time patterns do not have.
 var refusedGroups = []struct{ begin, name string }{
-	{"(?=", "look-ahead (?=...)"}, {"(?!", "look-ahead (?!...)"},
-	{"(?<=", "look-behind (?<=...)"}, {"(?<!", "look-behind (?<!...)"},
+	{"(?=", "look-ahead (?=...)"},
+	{"(?!", "look-ahead (?!...)"},
+	{"(?<=", "look-behind (?<=...)"},
+	{"(?<!", "look-behind (?<!...)"},
 	{"(?>", "an atomic group (?>...)"},
 }
 

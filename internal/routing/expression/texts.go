@@ -147,7 +147,8 @@ func trim(text string) (string, error)  { return strings.TrimSpace(text), nil }
 
 func trimCharacters(text, cutset string) (string, error) { return strings.Trim(text, cutset), nil }
 func trimPrefix(text, prefix string) (string, error)     { return strings.TrimPrefix(text, prefix), nil }
-func trimSuffix(text, suffix string) (string, error)     { return strings.TrimSuffix(text, suffix), nil }
+
+func trimSuffix(text, suffix string) (string, error) { return strings.TrimSuffix(text, suffix), nil }
 
 // trimJava cuts what Java's trim does: characters up to the blank.
 func trimJava(text string) (string, error) {
