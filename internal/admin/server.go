@@ -60,11 +60,12 @@ func (s *Server) Addr() string { return s.listener.Addr().String() }
 
 // Run serves until ctx ends, and then finishes the answers that have begun.
 func (s *Server) Run(ctx context.Context) error {
-	stopped := make(chan error, 1)
+	stopped := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		within, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
-		stopped <- s.http.Shutdown(within)
+		defer close(stopped)
+		_ = s.http.Shutdown(within) // answers that take longer are cut
 	})
 	err := s.http.Serve(s.listener)
 	if !stop() {

@@ -1,6 +1,9 @@
 package flow
 
-import "context"
+import (
+	"context"
+	"slices"
+)
 
 // Handler takes a message and returns its reply, or the error that decides its
 // fate. The reply is nil where none is due. A handler may be called by many
@@ -12,8 +15,8 @@ type Middleware func(next Handler) Handler
 
 // Chain puts middleware around a handler; the first one runs first.
 func Chain(target Handler, middleware ...Middleware) Handler {
-	for i := len(middleware) - 1; i >= 0; i-- {
-		target = middleware[i](target)
+	for _, wrap := range slices.Backward(middleware) {
+		target = wrap(target)
 	}
 	return target
 }

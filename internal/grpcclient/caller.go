@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"google.golang.org/grpc"
@@ -69,7 +70,7 @@ func (c *Caller) call(ctx context.Context, m *flow.Message, method string, answe
 	defer conn.release()
 	work, cancel := context.WithTimeout(ctx, s.timeout(m))
 	defer cancel()
-	options := append(s.options[:len(s.options):len(s.options)], grpc.CallAuthority(authority))
+	options := append(slices.Clip(s.options), grpc.CallAuthority(authority))
 	if err := conn.Invoke(s.context(work), method, request, answer, options...); err != nil {
 		return failure{
 			authority: authority, address: pool.address, size: size,

@@ -78,7 +78,7 @@ func (l *Listener) Run(ctx context.Context) error {
 // before. It logs the first failure, and a later one of another kind.
 func (l *Listener) subscribe(ctx context.Context) Subscription {
 	pauses := reconnecting()
-	told := ""
+	var told error // the kind of failure that was logged
 	for ctx.Err() == nil {
 		sub, err := l.manager.broker.Subscribe(ctx, l.queue)
 		if err == nil {
@@ -88,21 +88,29 @@ func (l *Listener) subscribe(ctx context.Context) Subscription {
 		if ctx.Err() != nil {
 			break
 		}
-		if reason := subscribeFailure(err); reason != told {
-			told = reason
-			l.log.Error(reason+"; trying until it can be read", "err", err)
-		}
+		told = l.tell(told, err)
 		sleep(ctx, pauses.NextBackOff())
 	}
 	return nil
 }
 
-// subscribeFailure tells the kinds of failure apart, so that each is logged once.
-func subscribeFailure(err error) string {
-	if errors.Is(err, ErrNoQueue) {
-		return "queue is missing"
+// errUnreadable stands for every failure to subscribe but that of a missing queue.
+var errUnreadable = errors.New("queue can't be read")
+
+// tell logs a failure to subscribe unless one of its kind was told before. It
+// returns the kind.
+func (l *Listener) tell(told, err error) (kind error) {
+	missing := errors.Is(err, ErrNoQueue)
+	switch {
+	case missing && told != ErrNoQueue:
+		l.log.Error("queue is missing; trying until it is there", "err", err)
+	case !missing && told != errUnreadable:
+		l.log.Error("queue can't be read; trying until it can be", "err", err)
 	}
-	return "queue can't be read"
+	if missing {
+		return ErrNoQueue
+	}
+	return errUnreadable
 }
 
 // read runs workers on a subscription until it is lost or ctx ends. It does not

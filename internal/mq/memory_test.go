@@ -31,7 +31,6 @@ type memory struct {
 	publish  func(flow.Address, *flow.Message) error // nil: it works
 	check    error
 	missing  bool // queues are missing
-	tag      uint64
 	declared []mq.Queue
 	states   chan mq.State
 }

@@ -417,7 +417,7 @@ func TestBrokerThatIsDownAtTheStart(t *testing.T) {
 	node.Stop(t)
 	g := gatewaytest.Start(t, consumer(vhost, s))
 	g.WaitForLog(t, "manager is down; trying until it answers")
-	g.WaitForLog(t, "queue can't be read; trying until it can be read")
+	g.WaitForLog(t, "queue can't be read; trying until it can be")
 	for path, want := range map[string]int{"ping": 200, "liveness": 200, "readiness": 503} {
 		if got, body := g.Probe(t, "/actuator/health/"+path); got != want {
 			t.Errorf("%s = %d %s, want %d", path, got, body, want)

@@ -268,10 +268,9 @@ func (t *Tree) replace(n *node, st step, value string, at Place, path string) {
 		return
 	}
 	*n = node{kind: st.schema.kind, name: n.name, at: at, keyAt: at, unit: st.unit}
-	switch {
-	case n.kind == scalar:
+	if n.kind == scalar {
 		n.text = value
-	default:
-		n.children, n.single = []*node{{at: at, text: value}}, true
+		return
 	}
+	n.children, n.single = []*node{{at: at, text: value}}, true
 }

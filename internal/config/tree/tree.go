@@ -127,6 +127,12 @@ func (t *Tree) SetDefault(path, text, origin string) {
 	}
 }
 
+// Has tells whether somebody has set the path.
+func (t *Tree) Has(path string) bool {
+	_, missing := t.root.find(path)
+	return missing == ""
+}
+
 // Place is where the value of a path stands, or the nearest value around it.
 func (t *Tree) Place(path string) Place {
 	n, _ := t.root.find(path)

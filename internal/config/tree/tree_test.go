@@ -158,6 +158,9 @@ func TestLiteral(t *testing.T) {
 		if got := read.Place(path).String(); got != want {
 			t.Errorf("Place(%q) = %s, want %s", path, got, want)
 		}
+		if got, want := read.Has(path), path != "data.missing"; got != want {
+			t.Errorf("Has(%q) = %v", path, got)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package expression
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/expr-lang/expr/ast"
@@ -223,10 +224,8 @@ func quoteHint(source string, env Env) string {
 		return ""
 	}
 	for _, part := range strings.FieldsFunc(name, func(r rune) bool { return r == '-' || r == '.' || r == ':' }) {
-		for _, known := range append(env.names(), env.Later...) {
-			if part == known {
-				return ""
-			}
+		if slices.Contains(append(env.names(), env.Later...), part) {
+			return ""
 		}
 	}
 	return fmt.Sprintf("%s is read as a subtraction of unknown names; put the name of a service in quotes: \"'%s'\"", name, name)

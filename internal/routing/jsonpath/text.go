@@ -89,7 +89,7 @@ func scalarText(kind tokenKind, escaped bool, raw []byte) string {
 // compact is an object without the blanks between its tokens; everything else
 // stays as it was written.
 func compact(raw []byte) string {
-	if bytes.IndexAny(raw, " \t\r\n") < 0 {
+	if !bytes.ContainsAny(raw, " \t\r\n") {
 		return string(raw)
 	}
 	out := make([]byte, 0, len(raw))
