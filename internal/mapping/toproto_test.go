@@ -1,6 +1,7 @@
 package mapping_test
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"testing"
@@ -174,15 +175,71 @@ func TestToProtoRefusesWhatIsNotUTF8(t *testing.T) {
 	}
 }
 
-func BenchmarkToProto(b *testing.B) {
+// typical is a message of 1 KiB with the usual properties and four headers.
+func typical() *flow.Message {
 	m := received()
 	m.Body = []byte(strings.Repeat("<a>text</a>", 93))
 	for i := range 4 {
 		m.Headers = append(m.Headers, flow.Header{Name: fmt.Sprintf("x-header-%d", i), Value: "value"})
 	}
+	return m
+}
+
+// TestAppendProtoIsWhatTheLibraryEncodes: every field at its number and in its
+// type, none unknown, none that the library would leave out.
+func TestAppendProtoIsWhatTheLibraryEncodes(t *testing.T) {
+	t.Parallel()
+	for name, m := range map[string]*flow.Message{
+		"typical": typical(), "empty": {}, "empty header": {Headers: []flow.Header{{}}},
+		"extremes": {Priority: 255, Expiry: flow.MaxExpiry, Persistence: 2, Type: flow.Datagram, JMSType: strings.Repeat("x", 300)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			encoded, err := mapping.AppendProto([]byte("before"), m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			encoded, ok := bytes.CutPrefix(encoded, []byte("before"))
+			decoded := new(gateway.ProtoMessage)
+			if err := proto.Unmarshal(encoded, decoded); err != nil || !ok {
+				t.Fatalf("decoding: %v; what was there before is kept: %t", err, ok)
+			}
+			if len(decoded.ProtoReflect().GetUnknown()) > 0 {
+				t.Errorf("unknown fields %x", decoded.ProtoReflect().GetUnknown())
+			}
+			if want := proto.Size(decoded); len(encoded) != want {
+				t.Errorf("encoded in %d bytes, want %d", len(encoded), want)
+			}
+			information := new(mq.MqMessageInformation)
+			if err := decoded.GetExtension().UnmarshalTo(information); err != nil {
+				t.Fatal(err)
+			}
+			if want := proto.Size(information); len(decoded.GetExtension().GetValue()) != want {
+				t.Errorf("extension of %d bytes, want %d", len(decoded.GetExtension().GetValue()), want)
+			}
+		})
+	}
+}
+
+// TestAppendProtoAllocations: the texts of Expiry and PutDateTime, and nothing for
+// the encoding.
+func TestAppendProtoAllocations(t *testing.T) {
+	m, out := typical(), make([]byte, 0, 4096)
+	got := testing.AllocsPerRun(100, func() {
+		if _, err := mapping.AppendProto(out, m); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if got > 2 {
+		t.Errorf("%v allocations, want 2", got)
+	}
+}
+
+func BenchmarkAppendProto(b *testing.B) {
+	m, out := typical(), make([]byte, 0, 4096)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := mapping.ToProto(m); err != nil {
+		if _, err := mapping.AppendProto(out, m); err != nil {
 			b.Fatal(err)
 		}
 	}
