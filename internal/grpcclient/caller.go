@@ -59,10 +59,11 @@ func (c *Caller) call(ctx context.Context, m *flow.Message, method string, answe
 		return flow.Errorf(flow.Internal, "message of route %q has no destination", m.Route.Name)
 	}
 	s := c.settings.of(authority)
-	request, size, err := s.request(m)
+	request, err := s.request(m)
 	if err != nil {
 		return err
 	}
+	defer request.Free()
 	pool, conn, err := c.targets.take(authority, s)
 	if err != nil {
 		return notPrepared(authority, err)
@@ -73,7 +74,7 @@ func (c *Caller) call(ctx context.Context, m *flow.Message, method string, answe
 	options := append(slices.Clip(s.options), grpc.CallAuthority(authority))
 	if err := conn.Invoke(s.context(work), method, request, answer, options...); err != nil {
 		return failure{
-			authority: authority, address: pool.address, size: size,
+			authority: authority, address: pool.address, size: request.Len(),
 			stopping: c.closed.Load() || errors.Is(ctx.Err(), context.Canceled),
 		}.of(err)
 	}

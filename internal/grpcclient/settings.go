@@ -10,11 +10,8 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
-	"google.golang.org/protobuf/proto"
 
-	"mqgateway/api/proto/gateway"
 	"mqgateway/internal/flow"
-	"mqgateway/internal/mapping"
 )
 
 // What a configuration that leaves a field at 0 gets.
@@ -66,6 +63,7 @@ func newSettings(name string, c SettingsConfig) *settings {
 	}
 	size := int(c.MaxMessageSize)
 	s.options = []grpc.CallOption{
+		grpc.ForceCodecV2(protobuf),
 		grpc.MaxCallRecvMsgSize(size),
 		grpc.MaxCallSendMsgSize(size),
 		// A call that a closing connection never started is started again on the
@@ -103,20 +101,6 @@ func (b *settingsBook) of(authority string) *settings {
 		}
 	}
 	return b.fallback
-}
-
-// request makes the request of a message, within the limit: one over it is never
-// sent.
-func (s *settings) request(m *flow.Message) (request *gateway.ProtoMessage, size int, err error) {
-	request, err = mapping.ToProto(m)
-	if err != nil {
-		return nil, 0, err
-	}
-	size = proto.Size(request)
-	if int64(size) > s.config.MaxMessageSize {
-		return nil, size, flow.Errorf(flow.BadMessage, "request of %d bytes is over the limit of %d (%s)", size, s.config.MaxMessageSize, s.sizeKey)
-	}
-	return request, size, nil
 }
 
 // timeout is the time for a call of a message: no longer than the message lives.
