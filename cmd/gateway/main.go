@@ -33,16 +33,25 @@ func main() {
 // execute runs one command and returns the exit code of the process.
 func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root := newRootCommand()
-	root.SetArgs(args)
+	root.SetArgs(longRun(args))
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return 0
 	}
+	if v, ok := errors.AsType[verdict](err); ok {
+		return int(v)
+	}
 	report(stderr, err)
 	return 1
 }
+
+// verdict is the end of a command that has told its outcome itself, so that only
+// the exit code is left to say.
+type verdict int
+
+func (v verdict) Error() string { return fmt.Sprintf("exit code %d", int(v)) }
 
 // report tells an error as one clear line and a hint, and the problems of a
 // configuration as a list.
@@ -74,7 +83,8 @@ func newRootCommand() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return withHint(err, "see '"+cmd.CommandPath()+" --help'")
 	})
-	root.AddCommand(run, newCheckCommand(), newConfigCommand(), newDemoCommand(), newVersionCommand())
+	root.AddCommand(run, newCheckCommand(), newConfigCommand(), newRouteCommand(), newTestCommand(),
+		newDemoCommand(), newVersionCommand())
 	return root
 }
 

@@ -151,7 +151,7 @@ func runGateway(ctx context.Context, cfg config.Config, o gatewayOptions) error 
 		if err != nil {
 			return err
 		}
-		text := mapping.Text{MaxLength: cfg.MQ.MaxMsgLength, SkipDeclaration: cfg.Parser.XML.SkipDeclaration}
+		text := bodyText(cfg)
 		toService := flow.Chain(callers.Async,
 			o.observe(queueToService),
 			counts.Measure(queueToService),
@@ -202,6 +202,11 @@ func runGateway(ctx context.Context, cfg config.Config, o gatewayOptions) error 
 	}
 	log.Info("gateway is stopped")
 	return err
+}
+
+// bodyText says how bodies are made text.
+func bodyText(cfg config.Config) mapping.Text {
+	return mapping.Text{MaxLength: cfg.MQ.MaxMsgLength, SkipDeclaration: cfg.Parser.XML.SkipDeclaration}
 }
 
 // observe is a middleware that does nothing when nobody observes.

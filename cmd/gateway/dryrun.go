@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+
+	"mqgateway/api/proto/gateway"
+	"mqgateway/internal/config"
+	"mqgateway/internal/field"
+	"mqgateway/internal/flow"
+	"mqgateway/internal/mapping"
+	"mqgateway/internal/routing"
+)
+
+// dryRun is a gateway without its ends: it does with a message what run does
+// between the queue and the service, and tells of it.
+type dryRun struct {
+	router *routing.Router
+	text   mapping.Text
+	// source is where messages are taken to come from.
+	source flow.Source
+}
+
+func newDryRun(cfg config.Config) (*dryRun, error) {
+	router, err := routing.New(cfg.Routing, cfg.RoutingOptions())
+	if err != nil {
+		return nil, withHint(field.Under("routing", err), "the configuration has no routing that a message could take")
+	}
+	return &dryRun{router: router, text: bodyText(cfg), source: firstSource(cfg)}, nil
+}
+
+// firstSource is the first queue of the first manager.
+func firstSource(cfg config.Config) flow.Source {
+	if len(cfg.MQ.Connection.ReceiveQueue) == 0 {
+		return flow.Source{}
+	}
+	manager := embeddedID
+	if ids, _ := byManager(cfg); cfg.MQ.Provider != config.Embedded && len(ids) > 0 {
+		manager = ids[0]
+	}
+	return flow.Source{Queue: cfg.MQ.Connection.ReceiveQueue[0], Manager: manager}
+}
+
+// draft begins a message that was read from the first queue.
+func (d *dryRun) draft() *draft { return &draft{message: flow.Message{Source: d.source}} }
+
+// explain decodes and routes a message, which it changes as the gateway does.
+func (d *dryRun) explain(ctx context.Context, m *flow.Message) *routing.Explanation {
+	var x *routing.Explanation
+	decode := d.text.Middleware(func(_ context.Context, m *flow.Message) (*flow.Message, error) {
+		var err error
+		x, err = d.router.Explain(m)
+		return nil, err
+	})
+	if _, err := decode(ctx, m); x == nil {
+		x = &routing.Explanation{}
+		x.Fail(routing.StageBody, err)
+	}
+	return x
+}
+
+// deliver goes on to what the service gets, which is nil when the message fails.
+func (d *dryRun) deliver(ctx context.Context, m *flow.Message) (*routing.Explanation, *gateway.ProtoMessage) {
+	x := d.explain(ctx, m)
+	if x.Error != nil {
+		return x, nil
+	}
+	p, err := mapping.ToProto(m)
+	if err != nil {
+		x.Fail(routing.StageMessage, err)
+		return x, nil
+	}
+	return x, p
+}
