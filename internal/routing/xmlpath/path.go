@@ -8,6 +8,10 @@
 // Names match as they are written, prefix included; namespaces are not looked
 // at, other than by namespace-uri(). What XPath 1.0 leaves to its host is not
 // there: variables, id(), lang(), the namespace axis.
+//
+// The package evaluates by itself because github.com/antchfx/xpath orders and
+// counts sets of nodes otherwise than XPath 1.0, which would lead messages to
+// wrong services; a test lists where.
 package xmlpath
 
 import (

@@ -1,6 +1,7 @@
 package xmlpath_test
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 
@@ -238,9 +239,11 @@ func libraryText(t *testing.T, tree *xmlquery.Node, path string) string {
 		}
 		return ""
 	case float64:
-		return strings.TrimSuffix(strings.TrimRight(formatFloat(v), "0"), ".")
+		return strconv.FormatFloat(v, 'f', -1, 64)
 	case string:
 		return v
+	case bool:
+		return strconv.FormatBool(v)
 	default:
 		t.Fatalf("%s: unexpected %T", path, v)
 		return ""

@@ -9,8 +9,6 @@ import (
 	"mqgateway/internal/routing/xmlpath"
 )
 
-func formatFloat(f float64) string { return strconv.FormatFloat(f, 'f', 10, 64) }
-
 func TestParse(t *testing.T) {
 	for _, tt := range []struct{ name, body, want string }{
 		{"plain", "<a>x</a>", "x"},
