@@ -1,5 +1,7 @@
 package xmlpath
 
+import "slices"
+
 type axis uint8
 
 const (
@@ -151,8 +153,8 @@ func (w *walker) precedingSiblings(n int32) {
 		w.budget.spend(1)
 		siblings = append(siblings, i)
 	}
-	for i := len(siblings) - 1; i >= 0; i-- {
-		w.visit(siblings[i])
+	for _, n := range slices.Backward(siblings) {
+		w.visit(n)
 	}
 }
 

@@ -20,9 +20,9 @@ func appendContent(out, raw []byte) []byte {
 		out = appendDecoded(out, raw[:at], false)
 		raw = raw[at:]
 		if data, ok := bytes.CutPrefix(raw, []byte("<![CDATA[")); ok {
-			end := bytes.Index(data, []byte("]]>"))
-			out = appendLines(out, data[:end])
-			raw = data[end+len("]]>"):]
+			section, rest, _ := bytes.Cut(data, []byte("]]>"))
+			out = appendLines(out, section)
+			raw = rest
 			continue
 		}
 		raw = raw[markupLength(raw):]

@@ -2,6 +2,7 @@ package xmlpath
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 )
 
@@ -59,15 +60,10 @@ func (p *parser) take() lexeme {
 // accept takes the lexeme when it is the symbol or operator.
 func (p *parser) accept(symbols ...string) (lexeme, bool) {
 	l := p.peek()
-	if l.kind != lexOperator && l.kind != lexPunct {
+	if l.kind != lexOperator && l.kind != lexPunct || !slices.Contains(symbols, l.text) {
 		return l, false
 	}
-	for _, symbol := range symbols {
-		if l.text == symbol {
-			return p.take(), true
-		}
-	}
-	return l, false
+	return p.take(), true
 }
 
 func (p *parser) expect(symbol string) {
