@@ -20,11 +20,11 @@ const (
 
 // Manager is one broker under its id. Run keeps its publishing side connected.
 type Manager struct {
-	id      string
-	broker  Broker
-	queues  []Queue
-	log     *slog.Logger
-	metrics *Metrics
+	id     string
+	broker Broker
+	queues []Queue
+	log    *slog.Logger
+	count  managerCounts
 
 	state   atomic.Pointer[State]
 	changed *signal // shared by all managers of a gateway
@@ -50,10 +50,10 @@ type Managers struct {
 func (ms *Managers) Add(id string, broker Broker, o ManagerOptions) *Manager {
 	m := &Manager{
 		id: id, broker: broker, queues: o.Queues,
-		log: o.Log.With("manager", id), metrics: o.Metrics, changed: &ms.changed,
+		log: o.Log.With("manager", id), count: o.Metrics.manager(id), changed: &ms.changed,
 	}
 	m.state.Store(&State{Status: Down})
-	m.metrics.managerUp.WithLabelValues(id).Set(0)
+	m.count.up.Set(0)
 	ms.all = append(ms.all, m)
 	return m
 }
@@ -79,26 +79,39 @@ func (m *Manager) available() bool { return m.State().Status == Up }
 func (m *Manager) Publish(ctx context.Context, to flow.Address, msg *flow.Message) error {
 	start := time.Now()
 	err := m.broker.Publish(ctx, to, msg)
-	m.metrics.published.WithLabelValues(m.id, result(err)).Inc()
+	m.count.published[resultOf(err)].Inc()
 	if err == nil {
-		m.metrics.confirm.WithLabelValues(m.id).Observe(time.Since(start).Seconds())
+		m.count.confirm.Observe(time.Since(start).Seconds())
 	}
 	return err
 }
 
-// result is what became of a publish, in one word.
-func result(err error) string {
+// result is what became of a publish.
+type result uint8
+
+const (
+	confirmed result = iota
+	returned
+	nacked
+	unknown
+	failed
+)
+
+// results name them for metrics.
+var results = [...]string{confirmed: "confirmed", returned: "returned", nacked: "nacked", unknown: "unknown", failed: "failed"}
+
+func resultOf(err error) result {
 	switch {
 	case err == nil:
-		return "confirmed"
+		return confirmed
 	case errors.Is(err, ErrReturned):
-		return "returned"
+		return returned
 	case errors.Is(err, ErrNacked):
-		return "nacked"
+		return nacked
 	case errors.Is(err, ErrUnknown):
-		return "unknown"
+		return unknown
 	default:
-		return "failed"
+		return failed
 	}
 }
 
@@ -193,7 +206,7 @@ func (m *Manager) set(s State) {
 			m.log.Warn("manager is down; trying until it answers", "err", s.Err)
 		}
 	}
-	m.metrics.managerUp.WithLabelValues(m.id).Set(up)
+	m.count.up.Set(up)
 	m.changed.broadcast()
 }
 

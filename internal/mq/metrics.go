@@ -70,3 +70,18 @@ func (m *Metrics) listener(queue, manager string) listenerCounts {
 	}
 	return c
 }
+
+// managerCounts are the metrics of one manager, looked up once.
+type managerCounts struct {
+	up        prometheus.Gauge
+	published [len(results)]prometheus.Counter
+	confirm   prometheus.Observer
+}
+
+func (m *Metrics) manager(id string) managerCounts {
+	c := managerCounts{up: m.managerUp.WithLabelValues(id), confirm: m.confirm.WithLabelValues(id)}
+	for r, name := range results {
+		c.published[r] = m.published.WithLabelValues(id, name)
+	}
+	return c
+}
