@@ -1,13 +1,17 @@
 package rabbittest
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"syscall"
+	"testing"
 	"time"
 )
 
@@ -42,6 +46,35 @@ func startChild(cmd *exec.Cmd) (*child, error) {
 
 // signal sends sig; a process that is gone already is no error.
 func (c *child) signal(sig syscall.Signal) { _ = c.cmd.Process.Signal(sig) }
+
+// awaitStopped waits until every thread of a process that got SIGSTOP stands.
+func (c *child) awaitStopped(t testing.TB) {
+	t.Helper()
+	end := time.Now().Add(10 * time.Second)
+	for !c.stopped() {
+		if time.Now().After(end) {
+			t.Fatal("the process does not stop")
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// stopped tells that every thread stands, by the state behind its name in
+// /proc/<pid>/task/<tid>/stat.
+func (c *child) stopped() bool {
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", c.cmd.Process.Pid))
+	for _, thread := range threads {
+		stat, err := os.ReadFile(thread)
+		if err != nil {
+			return false
+		}
+		_, state, _ := bytes.Cut(stat, []byte(") "))
+		if !bytes.HasPrefix(state, []byte("T")) {
+			return false
+		}
+	}
+	return len(threads) > 0
+}
 
 // kill ends the process at once and waits for its end.
 func (c *child) kill() {

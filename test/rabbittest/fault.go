@@ -32,8 +32,13 @@ func (n *Node) Start(t testing.TB) {
 	}
 }
 
-// Pause freezes the server: its connections stay, nothing answers.
-func (n *Node) Pause(testing.TB) { n.process.signal(syscall.SIGSTOP) }
+// Pause freezes the server: its connections stay, nothing answers. When it
+// returns, every thread has stopped.
+func (n *Node) Pause(t testing.TB) {
+	t.Helper()
+	n.process.signal(syscall.SIGSTOP)
+	n.process.awaitStopped(t)
+}
 
 // Resume lets a frozen server go on.
 func (n *Node) Resume(testing.TB) { n.process.signal(syscall.SIGCONT) }

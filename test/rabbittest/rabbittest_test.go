@@ -158,7 +158,7 @@ func pause(t *testing.T, n *rabbittest.Node, v *rabbittest.VHost) {
 	}()
 	select {
 	case err := <-declared:
-		t.Errorf("a paused server answers %v", err)
+		t.Fatalf("a paused server answers %v", err)
 	case <-time.After(200 * time.Millisecond):
 	}
 	n.Resume(t)
