@@ -58,6 +58,10 @@ type Message struct {
 	Route Route
 	// To is where an outgoing message goes; mapping decides it.
 	To Address
+	// Away is how long the message was out of the gateway's hands: in calls of
+	// services, waiting for confirms, pausing between tries. Whoever waits adds to
+	// it, so that middleware outside can tell the gateway's own time.
+	Away time.Duration
 }
 
 // Persistence tells whether a message survives a restart of its broker.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
@@ -72,7 +73,10 @@ func (c *Caller) call(ctx context.Context, m *flow.Message, method string, answe
 	work, cancel := context.WithTimeout(ctx, s.timeout(m))
 	defer cancel()
 	options := append(slices.Clip(s.options), grpc.CallAuthority(authority))
-	if err := conn.Invoke(s.context(work), method, request, answer, options...); err != nil {
+	start := time.Now()
+	err = conn.Invoke(s.context(work), method, request, answer, options...)
+	m.Away += time.Since(start)
+	if err != nil {
 		return failure{
 			authority: authority, address: pool.address, size: request.Len(),
 			stopping: c.closed.Load() || errors.Is(ctx.Err(), context.Canceled),

@@ -254,6 +254,23 @@ func TestAServiceThatRestarts(t *testing.T) {
 	})
 }
 
+func TestACallIsTimeThatTheMessageIsAway(t *testing.T) {
+	t.Parallel()
+	var inService time.Duration
+	s := serve(t, 0, func(ctx context.Context, p *gateway.ProtoMessage) (*gateway.Heartbeat, error) {
+		start := time.Now()
+		defer func() { inService = time.Since(start) }()
+		return heartbeat(ctx, p)
+	})
+	m := to("orders")
+	if _, err := open(t, mesh(s.port)).Async(within(t), m); err != nil {
+		t.Fatal(err)
+	}
+	if m.Away <= inService {
+		t.Errorf("away for %v, want more than the %v in the service", m.Away, inService)
+	}
+}
+
 // typical is a message of 1 KiB with the usual properties and four headers.
 func typical() *flow.Message {
 	m := to("orders")
@@ -267,10 +284,11 @@ func typical() *flow.Message {
 
 func BenchmarkAsync(b *testing.B) {
 	s := serve(b, 0, heartbeat)
-	caller, ctx, m := open(b, mesh(s.port)), b.Context(), typical()
+	caller, ctx := open(b, mesh(s.port)), b.Context()
 	b.ReportAllocs()
 	b.SetParallelism(32)
 	b.RunParallel(func(pb *testing.PB) {
+		m := typical()
 		for pb.Next() {
 			if _, err := caller.Async(ctx, m); err != nil {
 				b.Error(err)

@@ -14,7 +14,7 @@ import (
 type Metrics struct {
 	received, errors, compat *prometheus.CounterVec
 	inWork                   *prometheus.GaugeVec
-	seconds                  *prometheus.HistogramVec
+	seconds, own             *prometheus.HistogramVec
 	retries                  *prometheus.CounterVec
 }
 
@@ -40,8 +40,12 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 			Name: "gateway_message_seconds", Help: "Time that a message spent in a flow, its retries included.",
 			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 16), NativeHistogramBucketFactor: 1.1,
 		}, []string{"flow"}),
+		own: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "gateway_own_seconds", Help: "Time that a message spent in a flow without waiting for services, confirms and pauses between tries.",
+			Buckets: prometheus.ExponentialBuckets(0.00001, 2, 16), NativeHistogramBucketFactor: 1.1,
+		}, []string{"flow"}),
 	}
-	r.MustRegister(m.received, m.errors, m.compat, m.retries, m.inWork, m.seconds)
+	r.MustRegister(m.received, m.errors, m.compat, m.retries, m.inWork, m.seconds, m.own)
 	return m
 }
 
@@ -49,7 +53,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 func (m *Metrics) Measure(name string) flow.Middleware {
 	received := m.received.WithLabelValues(name)
 	inWork := m.inWork.WithLabelValues(name)
-	seconds := m.seconds.WithLabelValues(name)
+	seconds, own := m.seconds.WithLabelValues(name), m.own.WithLabelValues(name)
 	return func(next flow.Handler) flow.Handler {
 		return func(ctx context.Context, in *flow.Message) (*flow.Message, error) {
 			received.Inc()
@@ -57,7 +61,9 @@ func (m *Metrics) Measure(name string) flow.Middleware {
 			defer inWork.Dec()
 			start := time.Now()
 			reply, err := next(ctx, in)
-			seconds.Observe(time.Since(start).Seconds())
+			took := time.Since(start)
+			seconds.Observe(took.Seconds())
+			own.Observe((took - in.Away).Seconds())
 			if err != nil && flow.ClassOf(err) != flow.Stopping {
 				code := strconv.Itoa(int(flow.CodeOf(err)))
 				m.errors.WithLabelValues(name, code).Inc()

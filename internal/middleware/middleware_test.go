@@ -129,6 +129,49 @@ errors_gateways{code="606"} 1
 	}
 }
 
+// TestMeasureTellsItsOwnTime: neither what the target waited for counts, nor the
+// pause between tries.
+func TestMeasureTellsItsOwnTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := prometheus.NewRegistry()
+		m := middleware.NewMetrics(r)
+		f := &failing{n: 1, err: errDown}
+		target := func(ctx context.Context, in *flow.Message) (*flow.Message, error) {
+			time.Sleep(2 * time.Millisecond)
+			start := time.Now()
+			time.Sleep(time.Second) // in a call
+			in.Away += time.Since(start)
+			return f.handle(ctx, in)
+		}
+		h := flow.Chain(target, m.Measure("in"), m.Retry("in", retryOptions(nil)))
+		if _, err := h(t.Context(), &flow.Message{}); err != nil {
+			t.Fatal(err)
+		}
+		if got := sum(t, r, "gateway_own_seconds"); got != 0.004 {
+			t.Errorf("own time = %v s, want 0.004", got)
+		}
+		if got := sum(t, r, "gateway_message_seconds"); got != 2.104 {
+			t.Errorf("time = %v s, want 2.104", got)
+		}
+	})
+}
+
+// sum is what a histogram with one set of labels observed.
+func sum(t *testing.T, r *prometheus.Registry, name string) float64 {
+	t.Helper()
+	families, err := r.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == name {
+			return f.GetMetric()[0].GetHistogram().GetSampleSum()
+		}
+	}
+	t.Fatalf("metric %s is missing", name)
+	return 0
+}
+
 func TestLogFailures(t *testing.T) {
 	var logged strings.Builder
 	log := slog.New(slog.NewJSONHandler(&logged, nil))

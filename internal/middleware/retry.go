@@ -48,23 +48,31 @@ func (m *Metrics) retry(ctx context.Context, in *flow.Message, next flow.Handler
 	defer end.Stop()
 	pauses := o.backoff()
 	for err != nil && flow.ClassOf(err) == flow.Transient {
-		pause := time.NewTimer(pauses.NextBackOff())
-		select {
-		case <-pause.C:
-		case <-end.C:
-			pause.Stop()
-			return nil, err
-		case <-o.Stopping:
-			pause.Stop()
-			return nil, flow.Errorf(flow.CodeOf(err), "stopping before the next try: %w", err).WithClass(flow.Stopping)
-		case <-ctx.Done():
-			pause.Stop()
-			return nil, flow.Errorf(flow.CodeOf(err), "stopping before the next try: %w", err).WithClass(flow.Stopping)
+		if stop := o.pause(ctx, in, pauses.NextBackOff(), end.C, err); stop != nil {
+			return nil, stop
 		}
 		m.retries.WithLabelValues(name, strconv.Itoa(int(flow.CodeOf(err)))).Inc()
 		reply, err = next(ctx, in)
 	}
 	return reply, err
+}
+
+// pause lets time pass before the next try after err. It returns the error of the
+// message when there is to be no other try.
+func (o RetryOptions) pause(ctx context.Context, in *flow.Message, length time.Duration, end <-chan time.Time, err error) error {
+	start := time.Now()
+	defer func() { in.Away += time.Since(start) }()
+	timer := time.NewTimer(length)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-end:
+		return err
+	case <-o.Stopping:
+	case <-ctx.Done():
+	}
+	return flow.Errorf(flow.CodeOf(err), "stopping before the next try: %w", err).WithClass(flow.Stopping)
 }
 
 func (o RetryOptions) backoff() *backoff.ExponentialBackOff {

@@ -76,12 +76,15 @@ func (m *Manager) State() State { return *m.state.Load() }
 func (m *Manager) available() bool { return m.State().Status == Up }
 
 // Publish sends one message and counts what became of it; see [Broker.Publish].
+// The time that it took is added to msg.Away.
 func (m *Manager) Publish(ctx context.Context, to flow.Address, msg *flow.Message) error {
 	start := time.Now()
 	err := m.broker.Publish(ctx, to, msg)
+	took := time.Since(start)
+	msg.Away += took
 	m.count.published[resultOf(err)].Inc()
 	if err == nil {
-		m.count.confirm.Observe(time.Since(start).Seconds())
+		m.count.confirm.Observe(took.Seconds())
 	}
 	return err
 }

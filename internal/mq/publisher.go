@@ -34,7 +34,7 @@ func (p *Publisher) Handle(ctx context.Context, in *flow.Message) (*flow.Message
 	if err != nil {
 		return nil, err
 	}
-	if err := p.await(ctx, candidates); err != nil {
+	if err := p.await(ctx, in, candidates); err != nil {
 		return nil, err
 	}
 	first := int(p.turn.Add(1) % uint64(len(candidates)))
@@ -73,10 +73,12 @@ func (p *Publisher) candidates(to flow.Address) ([]*Manager, error) {
 }
 
 // await waits until one of the managers is available.
-func (p *Publisher) await(ctx context.Context, candidates []*Manager) error {
+func (p *Publisher) await(ctx context.Context, in *flow.Message, candidates []*Manager) error {
 	if anyAvailable(candidates) {
 		return nil
 	}
+	start := time.Now()
+	defer func() { in.Away += time.Since(start) }()
 	timer := time.NewTimer(p.patience)
 	defer timer.Stop()
 	for {

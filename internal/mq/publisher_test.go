@@ -120,6 +120,31 @@ func TestPublishFailures(t *testing.T) {
 	}
 }
 
+func TestPublishTellsHowLongItWaited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench()
+		b.broker.check = errCut
+		b.broker.publish = func(flow.Address, *flow.Message) error {
+			time.Sleep(20 * time.Millisecond)
+			return nil
+		}
+		stop := b.run()
+		defer stop()
+		time.AfterFunc(time.Second, func() {
+			b.broker.mu.Lock()
+			defer b.broker.mu.Unlock()
+			b.broker.check = nil
+		})
+		m, start := &flow.Message{To: flow.Address{Key: "out"}}, time.Now()
+		if _, err := mq.NewPublisher(b.managers, patience, b.metrics).Handle(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(start); m.Away != took || took < time.Second {
+			t.Errorf("away for %v of %v, want all of it", m.Away, took)
+		}
+	})
+}
+
 func TestPublishWaitsForAManager(t *testing.T) {
 	down := errors.New("dial tcp 127.0.0.1:5672: connection refused")
 	t.Run("that comes in time", func(t *testing.T) {
