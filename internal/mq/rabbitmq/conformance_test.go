@@ -11,8 +11,11 @@ import (
 	"mqgateway/test/rabbittest"
 )
 
-// harness is a virtual host for the conformance suite.
-type harness struct{ *rabbittest.VHost }
+// harness is a virtual host for the conformance suite, whose queues have a type.
+type harness struct {
+	*rabbittest.VHost
+	queueType string
+}
 
 var _ interface {
 	mqtest.Restarter
@@ -25,12 +28,16 @@ var _ interface {
 
 func TestConformance(t *testing.T) {
 	node := rabbittest.Start(t) // some rules stop it
-	mqtest.Run(t, func(t *testing.T) mqtest.Harness { return harness{node.VHost(t)} }, mqtest.Features{
-		Product:  "RabbitMQ " + node.Version(),
-		UserID:   "guest",
-		Received: receivedAs,
-		Expiry:   true,
-	})
+	for _, queueType := range []string{amqp.QueueTypeClassic, amqp.QueueTypeQuorum} {
+		t.Run(queueType, func(t *testing.T) {
+			mqtest.Run(t, func(t *testing.T) mqtest.Harness { return harness{node.VHost(t), queueType} }, mqtest.Features{
+				Product:  "RabbitMQ " + node.Version(),
+				UserID:   "guest",
+				Received: receivedAs,
+				Expiry:   true,
+			})
+		})
+	}
 }
 
 // receivedAs widens what AMQP 0.9.1 has no type for in RabbitMQ.
@@ -54,7 +61,7 @@ func (h harness) make(t testing.TB, name string, args amqp.Table) {
 
 func (h harness) MakeQueue(t testing.TB, name string) {
 	t.Helper()
-	h.make(t, name, amqp.Table{"x-max-length": 1_000_000})
+	h.make(t, name, amqp.Table{amqp.QueueTypeArg: h.queueType, "x-max-length": 1_000_000})
 }
 
 func (h harness) DeleteQueue(t testing.TB, name string) {
