@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -118,8 +119,8 @@ func (d *demoStage) start(name string, run func(context.Context) error) {
 
 // stop ends the parts, the last one first.
 func (d *demoStage) stop() {
-	for i := len(d.stops) - 1; i >= 0; i-- {
-		d.stops[i]()
+	for _, stop := range slices.Backward(d.stops) {
+		stop()
 	}
 }
 

@@ -78,7 +78,7 @@ func (l *Listener) Run(ctx context.Context) error {
 // before. It logs the first failure, and a later one of another kind.
 func (l *Listener) subscribe(ctx context.Context) Subscription {
 	pauses := reconnecting()
-	var told error // the kind of failure that was logged
+	told := noTrouble
 	for ctx.Err() == nil {
 		sub, err := l.manager.broker.Subscribe(ctx, l.queue)
 		if err == nil {
@@ -88,29 +88,35 @@ func (l *Listener) subscribe(ctx context.Context) Subscription {
 		if ctx.Err() != nil {
 			break
 		}
-		told = l.tell(told, err)
+		told = l.tell(err, told)
 		sleep(ctx, pauses.NextBackOff())
 	}
 	return nil
 }
 
-// errUnreadable stands for every failure to subscribe but that of a missing queue.
-var errUnreadable = errors.New("queue can't be read")
+// trouble is why a queue is not read.
+type trouble uint8
 
-// tell logs a failure to subscribe unless one of its kind was told before. It
-// returns the kind.
-func (l *Listener) tell(told, err error) (kind error) {
-	missing := errors.Is(err, ErrNoQueue)
+const (
+	noTrouble trouble = iota
+	queueMissing
+	queueUnreadable
+)
+
+// tell logs a failure to subscribe, unless the last one was of the same kind.
+func (l *Listener) tell(err error, last trouble) trouble {
+	now := queueUnreadable
+	if errors.Is(err, ErrNoQueue) {
+		now = queueMissing
+	}
 	switch {
-	case missing && told != ErrNoQueue:
+	case now == last:
+	case now == queueMissing:
 		l.log.Error("queue is missing; trying until it is there", "err", err)
-	case !missing && told != errUnreadable:
+	default:
 		l.log.Error("queue can't be read; trying until it can be", "err", err)
 	}
-	if missing {
-		return ErrNoQueue
-	}
-	return errUnreadable
+	return now
 }
 
 // read runs workers on a subscription until it is lost or ctx ends. It does not
