@@ -64,6 +64,9 @@ func (b *bench) finish(p *process, m *meter, remaining int, check func() error) 
 	if err != nil {
 		return sample{}, err
 	}
+	if got.OwnP50, got.OwnP99, err = p.ownTimes(); err != nil {
+		return sample{}, err
+	}
 	if err := p.stop(); err != nil {
 		return sample{}, err
 	}

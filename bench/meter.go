@@ -56,6 +56,9 @@ type sample struct {
 	// Of scenarios with callers, or at a fixed rate.
 	P50 float64 `json:"p50Milliseconds,omitempty"`
 	P99 float64 `json:"p99Milliseconds,omitempty"`
+	// Of the gateway, by its own metric.
+	OwnP50 float64 `json:"ownP50Microseconds,omitempty"`
+	OwnP99 float64 `json:"ownP99Microseconds,omitempty"`
 }
 
 var errNoTime = errors.New("the clock of the process tells nothing")

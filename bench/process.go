@@ -163,9 +163,12 @@ func (p *process) peakMemory() (int64, error) {
 	return kilobytes << 10, nil
 }
 
-// local is the address that a program on this machine uses.
+// local is the address that a program on this machine uses; empty where there is none.
 func local(address any) string {
-	text, _ := address.(string)
+	text, ok := address.(string)
+	if !ok || text == "" {
+		return ""
+	}
 	_, port, _ := net.SplitHostPort(text)
 	return net.JoinHostPort("127.0.0.1", port)
 }

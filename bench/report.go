@@ -104,6 +104,8 @@ func (s summary) String() string {
 		row("p50, ms", "%.2f", s.Bare.P50, s.Gateway.P50, s.P50)
 		row("p99, ms", "%.2f", s.Bare.P99, s.Gateway.P99, s.P99)
 	}
+	fmt.Fprintf(&table, "  %-20s%10s%10s   p50 and p99, by the gateway's metric\n", "own time, µs",
+		fmt.Sprintf("%.0f", s.Gateway.OwnP50), fmt.Sprintf("%.0f", s.Gateway.OwnP99))
 	return table.String()
 }
 
@@ -158,6 +160,8 @@ func (r result) medians(side string) sample {
 		DriverCPU: of(func(v sample) float64 { return v.DriverCPU }),
 		P50:       of(func(v sample) float64 { return v.P50 }),
 		P99:       of(func(v sample) float64 { return v.P99 }),
+		OwnP50:    of(func(v sample) float64 { return v.OwnP50 }),
+		OwnP99:    of(func(v sample) float64 { return v.OwnP99 }),
 	}
 }
 
