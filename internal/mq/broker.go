@@ -3,6 +3,7 @@ package mq
 import (
 	"context"
 	"errors"
+	"time"
 
 	"mqgateway/internal/flow"
 )
@@ -67,6 +68,9 @@ type Queue struct {
 	// Unlimited queues, when they are declared, deliver a message again however
 	// often it was, where the broker would otherwise drop it at some count.
 	Unlimited bool
+	// Expires lets the queue, when it is declared, go after nobody has read it for so
+	// long, where the broker can do that; 0 keeps it.
+	Expires time.Duration
 }
 
 // QueueKind is the kind of a queue that the gateway may declare.
@@ -170,4 +174,26 @@ type Declarer interface {
 	// Declare looks the queue up and makes it, durable and of q.Kind, when it is
 	// missing. With q.Kind Existing a missing queue is [ErrNoQueue].
 	Declare(ctx context.Context, q Queue) error
+}
+
+// Inboxer is a broker with reply addresses that need no queue.
+type Inboxer interface {
+	// OpenInbox opens a reply address on the connection for publishing. It blocks until
+	// ctx ends at most.
+	OpenInbox(ctx context.Context) (Inbox, error)
+}
+
+// Inbox is a reply address that lasts as long as its connection. Replies come at
+// most once: what is on its way when the inbox is lost is gone. Its methods may be
+// called by many goroutines at once.
+type Inbox interface {
+	// Address is the reply-to of requests that are published by Publish.
+	Address() string
+	// Publish is as [Broker.Publish], on the inbox's own channel.
+	Publish(ctx context.Context, to flow.Address, m *flow.Message) error
+	// Receive waits for the next reply. When ctx ends its error is returned; any other
+	// error means that the inbox is lost.
+	Receive(ctx context.Context) (*flow.Message, error)
+	// Close ends the inbox. Calling it twice, or after the connection went, is safe.
+	Close() error
 }

@@ -64,3 +64,18 @@ type RetryConfig struct {
 	// Jitter is the share of a pause that is random. Default 0.2.
 	Jitter float64 `yaml:"jitter"`
 }
+
+// SyncReceiverConfig is mq.syncReceiver: how a provider gateway gets the replies of
+// its synchronous requests.
+type SyncReceiverConfig struct {
+	// ReplyToMode is UNIQUE (a reply queue for each instance) or DIRECT (RabbitMQ's direct
+	// reply-to: no queue, lowest latency, at most once).
+	ReplyToMode string `yaml:"replyToMode" enum:"UNIQUE,DIRECT"`
+	// DefaultReceiveQueue begins the names of reply queues.
+	DefaultReceiveQueue string `yaml:"defaultReceiveQueue"`
+	// DynamicQNameSeparator stands between DefaultReceiveQueue and the suffix of the
+	// instance. Default ".DQ.".
+	DynamicQNameSeparator string `yaml:"dynamicQNameSeparator"`
+	// MaxProcessingTime bounds the wait for a reply, and the life of a request. Default 30s.
+	MaxProcessingTime time.Duration `yaml:"maxProcessingTime"`
+}
