@@ -18,6 +18,8 @@ type dryRun struct {
 	text   mapping.Text
 	// source is where messages are taken to come from.
 	source flow.Source
+	// variables are the names of all variables.
+	variables []string
 }
 
 func newDryRun(cfg config.Config) (*dryRun, error) {
@@ -25,7 +27,13 @@ func newDryRun(cfg config.Config) (*dryRun, error) {
 	if err != nil {
 		return nil, withHint(field.Under("routing", err), "the configuration has no routing that a message could take")
 	}
-	return &dryRun{router: router, text: bodyText(cfg), source: firstSource(cfg)}, nil
+	d := &dryRun{router: router, text: bodyText(cfg), source: firstSource(cfg)}
+	for _, route := range cfg.Routing.RouteList {
+		for _, v := range route.Variables {
+			d.variables = append(d.variables, v.Name)
+		}
+	}
+	return d, nil
 }
 
 // firstSource is the first queue of the first manager.

@@ -57,13 +57,21 @@ func (v verdict) Error() string { return fmt.Sprintf("exit code %d", int(v)) }
 // configuration as a list.
 func report(stderr io.Writer, err error) {
 	if problems, ok := errors.AsType[config.Problems](err); ok {
-		fmt.Fprintf(stderr, "%v\ngateway: the configuration has %d problems\n", problems, len(problems))
+		fmt.Fprintf(stderr, "%v\ngateway: the configuration has %s\n", problems, counted(len(problems), "problem"))
 		return
 	}
 	fmt.Fprintln(stderr, "gateway:", err)
 	if hint, ok := errors.AsType[*hintedError](err); ok {
 		fmt.Fprintln(stderr, hint.hint)
 	}
+}
+
+// counted is a number with its noun.
+func counted(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return fmt.Sprintf("%d %s", n, noun)
 }
 
 // newRootCommand puts the commands together. Without a command the gateway runs,

@@ -162,7 +162,7 @@ func setAll(flag string, values []string, set func(name, text string) error) err
 			return withHint(fmt.Errorf("--%s %q has no =", flag, v), fmt.Sprintf("write --%s name=text", flag))
 		}
 		if err := set(strings.TrimSpace(name), text); err != nil {
-			return fmt.Errorf("--%s %s: %w", flag, name, err)
+			return fmt.Errorf("--%s %q: %w", flag, name, err)
 		}
 	}
 	return nil

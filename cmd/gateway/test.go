@@ -47,7 +47,7 @@ func newTestCommand() *cobra.Command {
 			cases, problems := loadAll(paths, run)
 			if len(problems) > 0 {
 				fmt.Fprintln(cmd.ErrOrStderr(), problems)
-				return fmt.Errorf("the test files have %d problems", len(problems))
+				return fmt.Errorf("the test files have %s", counted(len(problems), "problem"))
 			}
 			cases = chosen(cases, choose)
 			if len(cases) == 0 {

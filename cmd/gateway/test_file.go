@@ -203,8 +203,11 @@ func (l *caseLoader) wants(path string, e testExpectation) map[string]string {
 			wants[key] = text
 		}
 	}
-	for name, text := range e.Variables {
-		wants[variableOutcome+name] = text
+	for _, name := range slices.Sorted(maps.Keys(e.Variables)) {
+		if !slices.Contains(l.run.variables, name) {
+			l.fail(path+".variables."+name, "no entry of routeList has this variable%s", field.Suggest(name, l.run.variables))
+		}
+		wants[variableOutcome+name] = e.Variables[name]
 	}
 	for name, text := range e.Headers.User {
 		wants[userOutcome+name] = text

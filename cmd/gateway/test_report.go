@@ -34,10 +34,10 @@ func (r *testReport) print(w io.Writer) error {
 			fmt.Fprintln(&out, p.faint(file))
 		}
 		if c.OK {
-			fmt.Fprintf(&out, "%s    %s\n", p.good("ok"), c.Name)
+			fmt.Fprintf(&out, "%s    %s\n", p.good("ok"), oneLine(c.Name))
 			continue
 		}
-		fmt.Fprintf(&out, "%s  %s  %s\n", p.bad("FAIL"), c.Name, p.faint(c.Place.String()))
+		fmt.Fprintf(&out, "%s  %s  %s\n", p.bad("FAIL"), oneLine(c.Name), p.faint(c.Place.String()))
 		writeFailure(&out, c, p)
 	}
 	if r.Failed > 0 {

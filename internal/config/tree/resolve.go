@@ -36,6 +36,9 @@ func (r *resolver) place(n *yaml.Node) Place {
 // value resolves a value by its schema. It returns nil for what is not set, and for
 // what is wrong and reported.
 func (r *resolver) value(n *yaml.Node, s *schema, path string) *node {
+	if r.tree.opts.Literal && s.kind == scalar && isNull(n) {
+		return &node{at: r.place(n)}
+	}
 	if n = r.follow(n, path); n == nil {
 		return nil
 	}
@@ -216,11 +219,7 @@ func (r *resolver) entry(out *node, s *schema, p pair, path string) {
 	if field, shared := s.sharedField(name); shared != nil && p.value.Kind != yaml.MappingNode {
 		name, elem = field, shared
 	}
-	c := r.value(p.value, elem, join(path, shown(name)))
-	if c == nil && r.tree.opts.Literal && isNull(p.value) && elem.kind == scalar {
-		c = &node{at: r.place(p.value)}
-	}
-	if c != nil {
+	if c := r.value(p.value, elem, join(path, shown(name))); c != nil {
 		c.keyAt = r.place(p.key)
 		out.put(name, c)
 	}

@@ -20,8 +20,8 @@ type Options struct {
 	Ignored map[string]string
 	// ReadFile reads files, those of ${file:} too. nil is [ReadFile].
 	ReadFile func(name string) ([]byte, error)
-	// Literal takes texts as they are: ${} is no placeholder, and a null in a map
-	// is an empty text. It is for files that hold data.
+	// Literal takes values as they are: ${} is no placeholder, and a null in place
+	// of a text is an empty one. It is for files that hold data.
 	Literal bool
 }
 

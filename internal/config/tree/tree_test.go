@@ -138,9 +138,10 @@ func TestDecodeRefuses(t *testing.T) {
 func TestLiteral(t *testing.T) {
 	type file struct {
 		Text string            `yaml:"text"`
+		Null string            `yaml:"null"`
 		Data map[string]string `yaml:"data"`
 	}
-	const source = "text: ${HOME}\ndata:\n  a: $${b}\n  empty:\n  c: ~\n"
+	const source = "text: ${HOME}\n'null':\ndata:\n  a: $${b}\n  empty:\n  c: ~\n"
 	read := tree.Read(file{}, []string{"f.yml"}, tree.Options{
 		Literal:  true,
 		ReadFile: func(string) ([]byte, error) { return []byte(source), nil },
@@ -154,7 +155,7 @@ func TestLiteral(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("decoded (-want +got):\n%s", diff)
 	}
-	for path, want := range map[string]string{"text": "f.yml:1:7", "data.a": "f.yml:3:6", "data.missing": "f.yml:2:1"} {
+	for path, want := range map[string]string{"text": "f.yml:1:7", "data.a": "f.yml:4:6", "null": "f.yml:2:8", "data.missing": "f.yml:3:1"} {
 		if got := read.Place(path).String(); got != want {
 			t.Errorf("Place(%q) = %s, want %s", path, got, want)
 		}
