@@ -61,7 +61,7 @@ func run(ctx context.Context) error {
 func parseFlags() (options, error) {
 	var o options
 	flag.IntVar(&o.rounds, "rounds", 9, "rounds of each case")
-	flag.IntVar(&o.messages, "messages", 20_000, "messages of each measurement; a quarter more goes before it to warm up")
+	flag.IntVar(&o.messages, "messages", 12_000, "messages of each measurement; a quarter more goes before it to warm up")
 	cases := flag.String("cases", "", "regular expression of the cases to run, such as 'sc async.*classic'; empty is all")
 	flag.BoolVar(&o.latency, "latency", false, "measure the time on the way at fixed rates instead")
 	flag.StringVar(&o.json, "json", "", "file that the results are written to")
