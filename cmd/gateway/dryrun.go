@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 
 	"mqgateway/api/proto/gateway"
 	"mqgateway/internal/config"
@@ -38,14 +39,15 @@ func newDryRun(cfg config.Config) (*dryRun, error) {
 
 // firstSource is the first queue of the first manager.
 func firstSource(cfg config.Config) flow.Source {
-	if len(cfg.MQ.Connection.ReceiveQueue) == 0 {
+	queues := slices.Concat(cfg.MQ.Connection.ReceiveQueue, cfg.MQ.Connection.ReceiveQueueSync)
+	if len(queues) == 0 {
 		return flow.Source{}
 	}
 	manager := embeddedID
 	if ids, _ := byManager(cfg); cfg.MQ.Provider != config.Embedded && len(ids) > 0 {
 		manager = ids[0]
 	}
-	return flow.Source{Queue: cfg.MQ.Connection.ReceiveQueue[0], Manager: manager}
+	return flow.Source{Queue: queues[0], Manager: manager}
 }
 
 // draft begins a message that was read from the first queue.

@@ -18,7 +18,7 @@ type layout struct {
 	rows    []layoutRow
 }
 
-// layoutRow is a line. Result is painted already; a row with a fault has its text.
+// layoutRow is a line; its result is painted already.
 type layoutRow struct{ label, what, result string }
 
 const (
@@ -29,11 +29,7 @@ const (
 	longestValue = 160
 )
 
-// add adds a line with a result, or with a remark in its place.
-func (l *layout) add(label, what, result, remark string) {
-	if remark != "" {
-		result = strings.TrimSpace(result + " " + l.colours.faint(remark))
-	}
+func (l *layout) add(label, what, result string) {
 	l.rows = append(l.rows, layoutRow{label, what, result})
 }
 
@@ -51,48 +47,36 @@ func (l *layout) addStep(s routing.Step) {
 	case routing.StageSubstitution:
 		label, what = string(routing.StageDestination), "destinations"
 	case routing.StageRoute:
-		l.addRoute(s)
-		return
+		what = "routeList"
 	case routing.StageAuthority:
 		if s.Error == "" {
 			return // It is the result.
 		}
 		what = shownValue(s.Value)
 	}
-	switch {
-	case s.Error != "":
-		l.add(label, what, l.colours.bad("failed"), "")
-	case s.Value == "" && s.Reason == "":
-		l.add(label, what, l.colours.faint("nothing"), "")
-	case s.Value == "":
-		l.add(label, what, l.colours.faint("nothing: "+s.Reason), "")
-	default:
-		l.add(label, what, l.colours.value(shownValue(s.Value)), "")
-	}
+	l.add(label, what, l.result(s))
 }
 
-func (l *layout) addRoute(s routing.Step) {
-	if s.Error != "" {
-		l.add("route", "routeList", l.colours.bad("failed"), "")
-		return
+// result is what came out of a step.
+func (l *layout) result(s routing.Step) string {
+	switch {
+	case s.Error != "":
+		return l.colours.bad("failed")
+	case s.Value == "" && s.Reason == "":
+		return l.colours.faint("nothing")
+	case s.Value == "":
+		return l.colours.faint("nothing: " + s.Reason)
+	case s.Reason == "":
+		return l.colours.value(shownValue(s.Value))
+	default:
+		return l.colours.value(shownValue(s.Value)) + " " + l.colours.faint("("+s.Reason+")")
 	}
-	remark := ""
-	if s.Reason != "" {
-		remark = "(" + s.Reason + ")"
-	}
-	l.add("route", "routeList", l.colours.value(s.Value), remark)
 }
 
 // String is the table. A label that repeats is left out.
 func (l *layout) String() string {
-	labels, whats := 0, 0
-	for _, r := range l.rows {
-		labels = max(labels, utf8.RuneCountInString(r.label))
-		if width := utf8.RuneCountInString(r.what); width <= widestWhat && r.result != "" {
-			whats = max(whats, width)
-		}
-	}
 	var out strings.Builder
+	labels, whats := l.widths()
 	before := ""
 	for _, r := range l.rows {
 		label := r.label
@@ -100,18 +84,25 @@ func (l *layout) String() string {
 			label = ""
 		}
 		before = r.label
-		line := l.indent + pad(label, labels) + "  "
-		switch {
-		case r.result == "":
-			line += r.what
-		case utf8.RuneCountInString(r.what) > widestWhat:
-			line += r.what + "\n" + l.indent + pad("", labels+2+whats) + "  " + r.result
-		default:
-			line += pad(r.what, whats) + "  " + r.result
+		start := l.indent + pad(label, labels)
+		if r.result != "" && utf8.RuneCountInString(r.what) > widestWhat {
+			fmt.Fprintf(&out, "%s  %s\n", start, r.what)
+			start, r.what = l.indent+pad("", labels), ""
 		}
-		out.WriteString(strings.TrimRight(line, " ") + "\n")
+		out.WriteString(strings.TrimRight(start+"  "+pad(r.what, whats)+"  "+r.result, " ") + "\n")
 	}
 	return out.String()
+}
+
+// widths are those of the first two columns.
+func (l *layout) widths() (labels, whats int) {
+	for _, r := range l.rows {
+		labels = max(labels, utf8.RuneCountInString(r.label))
+		if width := utf8.RuneCountInString(r.what); r.result != "" && width <= widestWhat {
+			whats = max(whats, width)
+		}
+	}
+	return labels, whats
 }
 
 // outcome is the last lines: the destination, or the error and what to do.

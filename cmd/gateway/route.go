@@ -45,13 +45,13 @@ func newRouteCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			before := fmt.Sprintf("%s, %d bytes, %s", message.name(), len(m.Body), origin(m))
+			received := fmt.Sprintf("%s, %d bytes, %s", message.name(), len(m.Body), origin(m))
 			x := run.explain(cmd.Context(), m)
 			if asJSON {
 				err = writeJSON(cmd.OutOrStdout(), x)
 			} else {
 				adviseOn(cmd.ErrOrStderr(), loaded.Warnings)
-				err = printExplanation(cmd.OutOrStdout(), before, x)
+				err = printExplanation(cmd.OutOrStdout(), received, x)
 			}
 			if err == nil && x.Error != nil {
 				err = verdict(2)
@@ -82,10 +82,10 @@ func writeJSON(w io.Writer, object any) error {
 	return out.Encode(object)
 }
 
-// printExplanation prints an explanation for people; of says what it explains.
-func printExplanation(w io.Writer, of string, x *routing.Explanation) error {
+// printExplanation prints an explanation for people; received says of what.
+func printExplanation(w io.Writer, received string, x *routing.Explanation) error {
 	l := layout{colours: paletteFor(w)}
-	l.add("message", of, "", "")
+	l.add("message", received, "")
 	l.addSteps(x)
 	_, err := io.WriteString(w, l.String()+"\n"+l.outcome(x))
 	return err

@@ -3,9 +3,11 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -14,8 +16,7 @@ import (
 )
 
 func newTestCommand() *cobra.Command {
-	var files configFiles
-	var pattern string
+	var o testOptions
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "test -c files cases.yml...",
@@ -28,30 +29,9 @@ func newTestCommand() *cobra.Command {
 			"  gateway test -c application.yml -run 'refund|payment' tests/*.yml",
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			choose, err := regexp.Compile(pattern)
-			if err != nil {
-				return fmt.Errorf("--run %q is no regular expression: %w", pattern, err)
-			}
-			paths, err := caseFiles(args)
+			run, cases, err := o.load(args, cmd.ErrOrStderr())
 			if err != nil {
 				return err
-			}
-			loaded, err := files.load()
-			if err != nil {
-				return err
-			}
-			run, err := newDryRun(loaded.Config)
-			if err != nil {
-				return err
-			}
-			cases, problems := loadAll(paths, run)
-			if len(problems) > 0 {
-				fmt.Fprintln(cmd.ErrOrStderr(), problems)
-				return fmt.Errorf("the test files have %s", counted(len(problems), "problem"))
-			}
-			cases = chosen(cases, choose)
-			if len(cases) == 0 {
-				return fmt.Errorf("--run %q chooses none of the cases", pattern)
 			}
 			var r testReport
 			for _, c := range cases {
@@ -68,10 +48,48 @@ func newTestCommand() *cobra.Command {
 			return err
 		},
 	}
-	files.register(cmd)
-	cmd.Flags().StringVar(&pattern, "run", "", "run only the cases whose name matches the regular expression (also -run)")
+	o.files.register(cmd)
+	cmd.Flags().StringVar(&o.pattern, "run", "", "run only the cases whose name matches the regular expression (also -run)")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	return cmd
+}
+
+// testOptions say what is tested.
+type testOptions struct {
+	files configFiles
+	// pattern chooses cases by name; empty chooses all.
+	pattern string
+}
+
+// load reads the configuration and the chosen cases. The problems of files of cases
+// go to w, one a line.
+func (o *testOptions) load(args []string, w io.Writer) (*dryRun, []loadedCase, error) {
+	choose, err := regexp.Compile(o.pattern)
+	if err != nil {
+		return nil, nil, fmt.Errorf("--run %q is no regular expression: %w", o.pattern, err)
+	}
+	paths, err := caseFiles(args)
+	if err != nil {
+		return nil, nil, err
+	}
+	loaded, err := o.files.load()
+	if err != nil {
+		return nil, nil, err
+	}
+	run, err := newDryRun(loaded.Config)
+	if err != nil {
+		return nil, nil, err
+	}
+	cases, problems := loadAll(paths, run)
+	if len(problems) > 0 {
+		fmt.Fprintln(w, problems)
+		return nil, nil, fmt.Errorf("the test files have %s", counted(len(problems), "problem"))
+	}
+	cases = slices.DeleteFunc(cases, func(c loadedCase) bool { return !choose.MatchString(c.name) })
+	if len(cases) == 0 {
+		return nil, nil, fmt.Errorf("--run %q chooses none of the cases", o.pattern)
+	}
+	return run, cases, nil
 }
 
 // longRun lets the flag be written as 'go test' has it: -run. The flag library
@@ -118,14 +136,4 @@ func loadAll(paths []string, run *dryRun) (all []loadedCase, problems config.Pro
 		all, problems = append(all, cases...), append(problems, wrong...)
 	}
 	return all, problems
-}
-
-func chosen(cases []loadedCase, choose *regexp.Regexp) []loadedCase {
-	var some []loadedCase
-	for _, c := range cases {
-		if choose.MatchString(c.name) {
-			some = append(some, c)
-		}
-	}
-	return some
 }

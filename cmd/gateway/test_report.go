@@ -56,8 +56,8 @@ const failureIndent = "      "
 func writeFailure(out *strings.Builder, c caseResult, p palette) {
 	got := layout{colours: p, indent: failureIndent}
 	for _, d := range c.Differences {
-		got.add(d.Key, "got", p.bad(shownOrNothing(d.Got)), "")
-		got.add(d.Key, "want", p.good(shownOrNothing(d.Want)), "")
+		got.add(d.Key, "got", p.bad(shownOrNothing(d.Got)))
+		got.add(d.Key, "want", p.good(shownOrNothing(d.Want)))
 	}
 	steps := layout{colours: p, indent: failureIndent}
 	steps.addSteps(c.Explanation)
