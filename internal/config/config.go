@@ -56,7 +56,7 @@ type MQConfig struct {
 	// SystemType is the side of the external system: sc (consumer) reads its
 	// requests and calls microservices, sp (provider) sends requests to it. Default sc.
 	SystemType flow.Role `yaml:"systemType" enum:"sc|consumer,sp|provider"`
-	// WorkMode is async or all; all does what this version can: async. Default all.
+	// WorkMode is async, sync (requests that wait for their reply) or all. Default all.
 	WorkMode flow.Mode `yaml:"workMode" enum:"async,sync,all"`
 	// Embedded is the broker inside the process.
 	Embedded jetstream.EmbeddedConfig `yaml:"embedded"`
@@ -77,6 +77,11 @@ type MQConfig struct {
 	Outbound mapping.OutboundConfig `yaml:"outbound"`
 	// Failure says what becomes of messages that can't be handled.
 	Failure mq.FailureConfig `yaml:"failure"`
+	// SyncReceiver is how a provider gateway gets the replies of its synchronous requests.
+	SyncReceiver mq.SyncReceiverConfig `yaml:"syncReceiver"`
+	// ReplyByCorrelID gives the reply of a consumer gateway the CorrelId of its request, where
+	// the service names none, instead of the MsgId. Default false.
+	ReplyByCorrelID bool `yaml:"replyByCorrelId"`
 }
 
 // Provider is the kind of broker.
@@ -93,9 +98,10 @@ const (
 type ConnectionConfig struct {
 	// Connections are the addresses of the managers; none with provider embedded.
 	Connections []mq.ConnectionConfig `yaml:"connections"`
-	// ReceiveQueue are the queues to read.
+	// ReceiveQueue are the queues to read; of synchronous requests in mode sync, when
+	// ReceiveQueueSync is not set.
 	ReceiveQueue []string `yaml:"receiveQueue"`
-	// ReceiveQueueSync are the queues of synchronous requests; not part of this version.
+	// ReceiveQueueSync are the queues of synchronous requests of a consumer gateway.
 	ReceiveQueueSync []string `yaml:"receiveQueueSync"`
 	// SendQueue takes the messages that are sent.
 	SendQueue string `yaml:"sendQueue"`
@@ -170,6 +176,7 @@ func Default() Config {
 				Declare: "true",
 				Retry:   mq.RetryConfig{Initial: 200 * time.Millisecond, Max: 5 * time.Minute, Multiplier: 2, Jitter: 0.2},
 			},
+			SyncReceiver: mq.SyncReceiverConfig{DynamicQNameSeparator: ".DQ.", MaxProcessingTime: 30 * time.Second},
 		},
 		Parser: ParserConfig{XML: XMLConfig{MaxDepth: 256}, JSON: JSONConfig{MaxDepth: 128}},
 		GRPC: GRPCConfig{

@@ -25,18 +25,13 @@ func (c Config) Validate() error {
 		field.Under("mq.outbound", c.MQ.validateOutbound()),
 		field.Under("mq.failure", validateFailure(c.MQ.Failure)),
 		c.validateModes(),
+		field.Under("mq.syncReceiver", c.validateSyncReceiver()),
 		c.validateBounds(),
 		c.validatePorts(),
 		field.Under("grpc.server", c.GRPC.Server.Validate()),
 		field.Under("grpc.client", c.GRPC.Client.Validate()),
 		field.Under("routing", c.validateRouting()),
 	)
-}
-
-// CallsServices tells whether messages are read from queues and passed on to
-// microservices.
-func (c Config) CallsServices() bool {
-	return c.MQ.SystemType == flow.Consumer || len(c.MQ.Connection.ReceiveQueue) > 0
 }
 
 // validateOutbound holds the defaults of sent messages against what the broker
@@ -47,27 +42,6 @@ func (c MQConfig) validateOutbound() error {
 		err = errors.Join(err, field.Errorf("priority", "provider %s has no priorities", c.Provider))
 	}
 	return err
-}
-
-const noSync = "synchronous request and reply is not part of this version"
-
-// validateModes holds the queues against role and mode.
-func (c Config) validateModes() error {
-	var errs []error
-	if c.MQ.WorkMode == flow.Sync {
-		errs = append(errs, field.Errorf("mq.workMode", "%s; async and all are served", noSync))
-	}
-	if len(c.MQ.Connection.ReceiveQueueSync) > 0 {
-		errs = append(errs, field.Errorf("mq.connection.receiveQueueSync", "%s; only receiveQueue is read", noSync))
-	}
-	if c.MQ.SystemType == flow.Consumer && c.MQ.WorkMode != flow.Sync && len(c.MQ.Connection.ReceiveQueue) == 0 {
-		errs = append(errs, field.Errorf("mq.connection.receiveQueue", "a consumer gateway (systemType: sc) needs a queue to read"))
-	}
-	if c.MQ.SystemType == flow.Provider && c.MQ.Connection.SendQueue == "" && !c.MQ.Connection.SendToCustomDestination {
-		errs = append(errs, field.Errorf("mq.connection.sendQueue",
-			"a provider gateway (systemType: sp) needs a queue to send to, unless sendToCustomDestination is true"))
-	}
-	return errors.Join(errs...)
 }
 
 // validateConnection checks mq.connection.
@@ -105,19 +79,27 @@ func (c MQConfig) validateEntry(connection mq.ConnectionConfig) error {
 	}
 }
 
+// validateReceiveQueues checks the names of both lists, which share none.
 func (c MQConfig) validateReceiveQueues() error {
 	var errs []error
-	queues := c.Connection.ReceiveQueue
-	for i, queue := range queues {
-		at := fmt.Sprintf("receiveQueue[%d]", i)
-		switch j := slices.Index(queues, queue); {
+	first := map[string]string{}
+	check := func(at, queue string) {
+		switch {
 		case queue == "":
 			errs = append(errs, field.Errorf(at, "the name of the queue is empty"))
-		case j < i:
-			errs = append(errs, twin(at, fmt.Sprintf("mq.connection.receiveQueue[%d]", j), "queue %q is named twice", queue))
+		case first[queue] != "":
+			errs = append(errs, twin(at, "mq.connection."+first[queue], "queue %q is named twice, here and as %s", queue, first[queue]))
 		case queue == c.Failure.DeadLetterQueue:
 			errs = append(errs, twin(at, "mq.failure.deadLetterQueue", "queue %q is the dead letter queue, whose messages would come back for ever", queue))
+		default:
+			first[queue] = at
 		}
+	}
+	for i, queue := range c.Connection.ReceiveQueue {
+		check(fmt.Sprintf("receiveQueue[%d]", i), queue)
+	}
+	for i, queue := range c.Connection.ReceiveQueueSync {
+		check(fmt.Sprintf("receiveQueueSync[%d]", i), queue)
 	}
 	return errors.Join(errs...)
 }
@@ -197,8 +179,13 @@ func (c Config) validateRouting() error {
 	return err
 }
 
-// advice is what routing finds odd in rules that work.
+// advice is what is odd in a configuration that works.
 func (c Config) advice() error {
+	return errors.Join(c.adviceOnRules(), field.Under("mq.syncReceiver", c.adviceOnReplies()))
+}
+
+// adviceOnRules is what routing finds odd in rules that work.
+func (c Config) adviceOnRules() error {
 	if len(c.Routing.RouteList) == 0 {
 		return nil
 	}

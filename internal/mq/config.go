@@ -69,9 +69,10 @@ type RetryConfig struct {
 // its synchronous requests.
 type SyncReceiverConfig struct {
 	// ReplyToMode is UNIQUE (a reply queue for each instance) or DIRECT (RabbitMQ's direct
-	// reply-to: no queue, lowest latency, at most once).
-	ReplyToMode string `yaml:"replyToMode" enum:"UNIQUE,DIRECT"`
-	// DefaultReceiveQueue begins the names of reply queues.
+	// reply-to: no queue, lowest latency, at most once). The others are known, so that
+	// they are refused with a reason; not set, it is SHARED_SINGLE.
+	ReplyToMode string `yaml:"replyToMode" enum:"UNIQUE,DIRECT,SHARED_SINGLE,SHARED,SHARED_SELECTOR"`
+	// DefaultReceiveQueue begins the names of reply queues. UNIQUE needs it.
 	DefaultReceiveQueue string `yaml:"defaultReceiveQueue"`
 	// DynamicQNameSeparator stands between DefaultReceiveQueue and the suffix of the
 	// instance. Default ".DQ.".
