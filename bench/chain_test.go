@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"go.uber.org/goleak"
 
 	"mqgateway/api/proto/gateway"
 	"mqgateway/internal/flow"
@@ -18,8 +17,6 @@ import (
 	"mqgateway/internal/mq"
 	"mqgateway/internal/routing"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // The bounds leave nothing over: whoever adds an allocation to each message says
 // so here.
@@ -137,7 +134,7 @@ func provider(tb testing.TB) (pass func()) {
 	managers := &mq.Managers{}
 	m := managers.Add("QM1", newMemory(), mq.ManagerOptions{Log: log, Metrics: metrics})
 	run(tb, m.Run)
-	publisher := mq.NewPublisher(managers, time.Minute, metrics)
+	publisher := mq.NewPublisher(managers, time.Minute)
 	handler := flow.Chain(publisher.Handle,
 		counts.Measure("service-to-queue"), middleware.Recover, middleware.LogFailures(log, "service-to-queue"))
 	outbound := mapping.NewOutbound(mapping.OutboundOptions{Role: flow.Provider, SendQueue: "OUT", Managers: []string{"QM1"}})

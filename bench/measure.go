@@ -50,12 +50,12 @@ func (b *bench) drain(s scenario, side string, like *gateway.ProtoMessage) (samp
 	if err != nil {
 		return sample{}, err
 	}
-	return b.finish(p, m, 0, func() error { return sums.check(int(m.to), like) })
+	return b.finish(s, p, m, 0, func() error { return sums.check(int(m.to), like) })
 }
 
 // finish waits for the last message, reads the meter, stops the process, and
 // makes sure that nothing was lost or done twice.
-func (b *bench) finish(p *process, m *meter, remaining int, check func() error) (sample, error) {
+func (b *bench) finish(s scenario, p *process, m *meter, remaining int, check func() error) (sample, error) {
 	m.process.Store(p)
 	if err := p.await(m.done); err != nil {
 		return sample{}, err
@@ -64,7 +64,7 @@ func (b *bench) finish(p *process, m *meter, remaining int, check func() error) 
 	if err != nil {
 		return sample{}, err
 	}
-	if got.OwnP50, got.OwnP99, err = p.ownTimes(); err != nil {
+	if got.OwnP50, got.OwnP99, err = p.ownTimes(s.Flow); err != nil {
 		return sample{}, err
 	}
 	if err := p.stop(); err != nil {
@@ -100,7 +100,7 @@ func (b *bench) trickle(s scenario, side string, like *gateway.ProtoMessage) (sa
 	}); err != nil {
 		return sample{}, err
 	}
-	got, err := b.finish(p, m, 0, func() error { return sums.check(schedule.total, like) })
+	got, err := b.finish(s, p, m, 0, func() error { return sums.check(schedule.total, like) })
 	got.P50, got.P99 = schedule.percentiles()
 	return got, err
 }
@@ -124,7 +124,7 @@ func (b *bench) provide(s scenario, side string) (sample, error) {
 		if err := c.pace(s, schedule, m, body); err != nil {
 			return sample{}, err
 		}
-		got, err := b.finish(p, m, schedule.total, nothing)
+		got, err := b.finish(s, p, m, schedule.total, nothing)
 		got.P50, got.P99 = schedule.percentiles()
 		return got, err
 	}
@@ -134,7 +134,7 @@ func (b *bench) provide(s scenario, side string) (sample, error) {
 	if err != nil {
 		return sample{}, fmt.Errorf("%w; it printed:\n%s", err, p.printed())
 	}
-	got, err := b.finish(p, m, int(m.to), nothing)
+	got, err := b.finish(s, p, m, int(m.to), nothing)
 	got.P50, got.P99 = percentiles(times)
 	return got, err
 }
