@@ -114,7 +114,7 @@ func runGateway(ctx context.Context, cfg config.Config, o gatewayOptions) error 
 	for _, b := range opened.all {
 		managers.Add(b.id, b.driver, mq.ManagerOptions{Queues: sendQueues(cfg), Log: log, Metrics: queues})
 	}
-	publisher := mq.NewPublisher(managers, cfg.MQ.Connection.ConfirmTimeout, queues)
+	publisher := mq.NewPublisher(managers, cfg.MQ.Connection.ConfirmTimeout)
 	var stopping atomic.Bool
 	ready := func() bool { return !stopping.Load() && managers.Available() }
 

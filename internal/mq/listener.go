@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -26,6 +27,8 @@ type Listener struct {
 	// of a lost one still finish, the next one has so many fewer.
 	slots   chan struct{}
 	workers sync.WaitGroup
+
+	subscribed atomic.Bool
 }
 
 // ListenerOptions are what a listener needs beside its queue and handler.
@@ -64,14 +67,27 @@ func (l *Listener) Run(ctx context.Context) error {
 		if sub == nil {
 			return nil
 		}
-		l.count.subscribed.Set(1)
+		l.setSubscribed(true)
 		err := l.read(ctx, work, sub)
-		l.count.subscribed.Set(0)
+		l.setSubscribed(false)
 		if ctx.Err() == nil {
 			l.log.Warn("reading the queue was interrupted; subscribing again", "err", err)
 		}
 	}
 	return nil
+}
+
+// Subscribed tells that the queue is being read.
+func (l *Listener) Subscribed() bool { return l.subscribed.Load() }
+
+func (l *Listener) setSubscribed(now bool) {
+	l.subscribed.Store(now)
+	if now {
+		l.count.subscribed.Set(1)
+	} else {
+		l.count.subscribed.Set(0)
+	}
+	l.manager.changed.broadcast()
 }
 
 // subscribe tries until it has a subscription; it returns nil when ctx ends
@@ -196,6 +212,7 @@ func (l *Listener) handle(work context.Context, d *Delivery) Outcome {
 	case deadLetter:
 		return l.deadLetter(work, d, &m, err)
 	case giveBack:
+		sleep(work, givingBackPause)
 		l.log.Warn("message is given back to its queue", "message", m.ID, "route", m.Route.Name, "code", int(flow.CodeOf(err)), "err", err)
 		return Retry
 	default:
@@ -240,13 +257,13 @@ func (l *Listener) deadLetter(work context.Context, d *Delivery, m *flow.Message
 		return Ack
 	}
 	log.Error("dead letter can't be written; message goes back to its queue", "deadLetterQueue", queue, "err", err, "cause", cause)
-	sleep(work, deadLetterPause)
+	sleep(work, givingBackPause)
 	return Return
 }
 
-// deadLetterPause keeps a message that can't be dead-lettered from being
+// givingBackPause keeps a message that goes back to its queue from being
 // redelivered more than once a second.
-const deadLetterPause = time.Second
+const givingBackPause = time.Second
 
 // settle tells the broker the outcome. A stale delivery is only counted: the
 // broker delivers the message again.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -63,7 +64,17 @@ func (ms *Managers) All() []*Manager { return ms.all }
 
 // Available tells that at least one manager takes messages.
 func (ms *Managers) Available() bool {
-	return anyAvailable(ms.all)
+	return slices.ContainsFunc(ms.all, func(m *Manager) bool { return m.ready() == nil })
+}
+
+// byID finds a manager; nil when there is none of that id.
+func (ms *Managers) byID(id string) *Manager {
+	for _, m := range ms.all {
+		if m.id == id {
+			return m
+		}
+	}
+	return nil
 }
 
 // ID returns the manager's id.
@@ -73,13 +84,20 @@ func (m *Manager) ID() string { return m.id }
 // without an error.
 func (m *Manager) State() State { return *m.state.Load() }
 
-func (m *Manager) available() bool { return m.State().Status == Up }
-
 // Publish sends one message and counts what became of it; see [Broker.Publish].
 // The time that it took is added to msg.Away.
 func (m *Manager) Publish(ctx context.Context, to flow.Address, msg *flow.Message) error {
+	return m.publishBy(ctx, m.broker, to, msg)
+}
+
+// publishing is a broker, or one of its reply addresses.
+type publishing interface {
+	Publish(ctx context.Context, to flow.Address, m *flow.Message) error
+}
+
+func (m *Manager) publishBy(ctx context.Context, p publishing, to flow.Address, msg *flow.Message) error {
 	start := time.Now()
-	err := m.broker.Publish(ctx, to, msg)
+	err := p.Publish(ctx, to, msg)
 	took := time.Since(start)
 	msg.Away += took
 	m.count.published[resultOf(err)].Inc()

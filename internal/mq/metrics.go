@@ -19,6 +19,9 @@ type Metrics struct {
 	deadLettered *prometheus.CounterVec
 	published    *prometheus.CounterVec
 	confirm      *prometheus.HistogramVec
+	replies      *prometheus.CounterVec
+	replyWait    prometheus.Histogram
+	waiting      prometheus.Gauge
 }
 
 // NewMetrics registers the metrics; it panics when they are registered already.
@@ -49,8 +52,19 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 			Name: "gateway_confirm_seconds", Help: "Time from publishing a message to the broker's confirm.",
 			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14), NativeHistogramBucketFactor: 1.1,
 		}, []string{"manager"}),
+		replies: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "gateway_replies_total", Help: "Replies to synchronous requests: matched, late (nobody waits any more), foreign (of no request of ours).",
+		}, []string{"result"}),
+		replyWait: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "gateway_reply_wait_seconds", Help: "Time from taking a synchronous request to its reply.",
+			Buckets: prometheus.ExponentialBuckets(0.001, 2, 16), NativeHistogramBucketFactor: 1.1,
+		}),
+		waiting: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "gateway_requests_waiting", Help: "Synchronous requests that wait for their replies.",
+		}),
 	}
-	r.MustRegister(m.managerUp, m.subscribed, m.inWork, m.settled, m.stale, m.deadLettered, m.published, m.confirm)
+	r.MustRegister(m.managerUp, m.subscribed, m.inWork, m.settled, m.stale, m.deadLettered, m.published, m.confirm,
+		m.replies, m.replyWait, m.waiting)
 	return m
 }
 
@@ -82,6 +96,21 @@ func (m *Metrics) manager(id string) managerCounts {
 	c := managerCounts{up: m.managerUp.WithLabelValues(id), confirm: m.confirm.WithLabelValues(id)}
 	for r, name := range results {
 		c.published[r] = m.published.WithLabelValues(id, name)
+	}
+	return c
+}
+
+// requesterCounts are the metrics of a requester, looked up once.
+type requesterCounts struct {
+	replies [replyForeign + 1]prometheus.Counter
+	wait    prometheus.Observer
+	waiting prometheus.Gauge
+}
+
+func (m *Metrics) requester() requesterCounts {
+	c := requesterCounts{wait: m.replyWait, waiting: m.waiting}
+	for whose, name := range [...]string{replyWaited: "matched", replyLate: "late", replyForeign: "foreign"} {
+		c.replies[whose] = m.replies.WithLabelValues(name)
 	}
 	return c
 }

@@ -50,7 +50,7 @@ func TestPublishesInTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, second, stop := twoManagers()
 		defer stop()
-		p := mq.NewPublisher(b.managers, patience, b.metrics)
+		p := mq.NewPublisher(b.managers, patience)
 		for range 10 {
 			if _, err := p.Handle(t.Context(), &flow.Message{To: flow.Address{Key: "out"}}); err != nil {
 				t.Fatal(err)
@@ -99,7 +99,7 @@ func TestPublishFailures(t *testing.T) {
 				defer stop()
 				b.broker.publish, second.publish = fail(tt.first), fail(tt.second)
 				tt.to.Key = "out"
-				_, err := mq.NewPublisher(b.managers, patience, b.metrics).Handle(t.Context(), &flow.Message{To: tt.to})
+				_, err := mq.NewPublisher(b.managers, patience).Handle(t.Context(), &flow.Message{To: tt.to})
 				if tt.succeedsSecond {
 					if err != nil || len(second.published()) != 1 {
 						t.Errorf("err = %v, published on the second = %d, want nil and 1", err, len(second.published()))
@@ -136,7 +136,7 @@ func TestPublishTellsHowLongItWaited(t *testing.T) {
 			b.broker.check = nil
 		})
 		m, start := &flow.Message{To: flow.Address{Key: "out"}}, time.Now()
-		if _, err := mq.NewPublisher(b.managers, patience, b.metrics).Handle(t.Context(), m); err != nil {
+		if _, err := mq.NewPublisher(b.managers, patience).Handle(t.Context(), m); err != nil {
 			t.Fatal(err)
 		}
 		if took := time.Since(start); m.Away != took || took < time.Second {
@@ -158,7 +158,7 @@ func TestPublishWaitsForAManager(t *testing.T) {
 				defer b.broker.mu.Unlock()
 				b.broker.check = nil
 			})
-			_, err := mq.NewPublisher(b.managers, patience, b.metrics).Handle(t.Context(), &flow.Message{To: flow.Address{Key: "out"}})
+			_, err := mq.NewPublisher(b.managers, patience).Handle(t.Context(), &flow.Message{To: flow.Address{Key: "out"}})
 			if err != nil {
 				t.Errorf("Handle = %v, want nil once the manager is up", err)
 			}
@@ -171,7 +171,7 @@ func TestPublishWaitsForAManager(t *testing.T) {
 			stop := b.run()
 			defer stop()
 			start := time.Now()
-			_, err := mq.NewPublisher(b.managers, patience, b.metrics).Handle(t.Context(), &flow.Message{To: flow.Address{Key: "out"}})
+			_, err := mq.NewPublisher(b.managers, patience).Handle(t.Context(), &flow.Message{To: flow.Address{Key: "out"}})
 			if flow.CodeOf(err) != flow.BrokerFailed || !errors.Is(err, down) {
 				t.Errorf("Handle = %v, want 603 with the cause", err)
 			}
@@ -185,7 +185,7 @@ func TestPublishWaitsForAManager(t *testing.T) {
 			b := newBench()
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
-			_, err := mq.NewPublisher(b.managers, patience, b.metrics).Handle(ctx, &flow.Message{To: flow.Address{Key: "out"}})
+			_, err := mq.NewPublisher(b.managers, patience).Handle(ctx, &flow.Message{To: flow.Address{Key: "out"}})
 			if !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("Handle = %v, want the end of the caller's time", err)
 			}
@@ -247,7 +247,7 @@ func ExamplePublisher() {
 	b := newBench()
 	stop := b.run()
 	defer stop()
-	publisher := mq.NewPublisher(b.managers, patience, b.metrics)
+	publisher := mq.NewPublisher(b.managers, patience)
 	_, err := publisher.Handle(context.Background(), &flow.Message{Body: []byte("<order/>"), To: flow.Address{Key: "orders"}})
 	fmt.Println(err, len(b.broker.published()))
 	// Output: <nil> 1

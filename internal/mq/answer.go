@@ -1,0 +1,88 @@
+package mq
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+
+	"mqgateway/internal/flow"
+)
+
+// Answerer makes a listener answer: it publishes the reply that a service gave to
+// a request, and only then lets the request be acknowledged.
+type Answerer struct {
+	publisher *Publisher
+	managers  *Managers
+	letters   *DeadLetters
+	log       *slog.Logger
+	answered  *answered
+}
+
+// AnswererOptions are what an answerer needs.
+type AnswererOptions struct {
+	Publisher *Publisher
+	Managers  *Managers
+	// DeadLetters takes replies that no queue takes.
+	DeadLetters *DeadLetters
+	Log         *slog.Logger
+}
+
+// NewAnswerer makes an answerer.
+func NewAnswerer(o AnswererOptions) *Answerer {
+	return &Answerer{publisher: o.Publisher, managers: o.Managers, letters: o.DeadLetters, log: o.Log, answered: newAnswered()}
+}
+
+// Middleware publishes the replies of next and returns none. A reply that can't be
+// published now is kept in hand, and only its publishing is tried again; one
+// that no queue takes goes to the dead letter queue of its request. A request that
+// the broker delivers again, because its acknowledgement was lost, is not handled
+// again.
+func (a *Answerer) Middleware(next flow.Handler) flow.Handler {
+	return func(ctx context.Context, in *flow.Message) (*flow.Message, error) {
+		key := a.answered.key(in)
+		leave, err := a.answered.enter(ctx, key, in.Source.Redelivered)
+		if leave == nil {
+			return nil, err
+		}
+		defer leave()
+		reply, err := next(ctx, in)
+		if err != nil || reply == nil {
+			return nil, err
+		}
+		if err := a.publish(ctx, in, reply); err != nil {
+			return nil, err
+		}
+		a.answered.add(key)
+		return nil, nil
+	}
+}
+
+// publish tries until the reply is safe.
+func (a *Answerer) publish(ctx context.Context, request, reply *flow.Message) error {
+	pauses := reconnecting()
+	for {
+		_, err := a.publisher.Handle(ctx, reply)
+		if errors.Is(err, ErrReturned) {
+			err = a.deadLetter(ctx, request, reply, err)
+		}
+		if err == nil || flow.ClassOf(err) == flow.Permanent {
+			return err
+		}
+		a.log.Warn("reply can't be published; trying again", "message", request.ID, "queue", reply.To.String(), "code", int(flow.CodeOf(err)), "err", err)
+		if !sleep(ctx, pauses.NextBackOff()) {
+			return flow.Errorf(flow.CodeOf(err), "stopping before the reply was published: %w", err).WithClass(flow.Stopping)
+		}
+	}
+}
+
+// deadLetter puts a reply that no queue takes beside the request's queue.
+func (a *Answerer) deadLetter(ctx context.Context, request, reply *flow.Message, cause error) error {
+	letter := *reply
+	letter.Source = request.Source
+	queue, err := a.letters.Write(ctx, a.managers.byID(request.Source.Manager), &letter, cause)
+	if err != nil {
+		return flow.Errorf(flow.BrokerFailed, "writing a dead letter to %q: %w", queue, err)
+	}
+	a.log.Error("reply is moved to the dead letter queue", "message", request.ID, "deadLetterQueue", queue, "code", int(flow.CodeOf(cause)), "err", cause)
+	return nil
+}
