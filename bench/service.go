@@ -89,9 +89,9 @@ type record struct {
 
 // call is one call of the service.
 type call struct {
-	authority string
-	deadline  bool
-	message   *gateway.ProtoMessage
+	metadata metadata.MD // :authority, content type and user agent among it
+	deadline bool
+	message  *gateway.ProtoMessage
 }
 
 func newRecord(want int) *record {
@@ -101,8 +101,9 @@ func newRecord(want int) *record {
 func (r *record) add(ctx context.Context, in *gateway.ProtoMessage) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	values, _ := metadata.FromIncomingContext(ctx)
 	_, deadline := ctx.Deadline()
-	r.byID[in.GetMessageId()] = call{authorityOf(ctx), deadline, in}
+	r.byID[in.GetMessageId()] = call{values, deadline, in}
 	if len(r.byID) == r.want {
 		close(r.done)
 	}
