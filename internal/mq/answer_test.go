@@ -1,0 +1,202 @@
+package mq_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"mqgateway/internal/flow"
+	"mqgateway/internal/mq"
+)
+
+// counter is a bench whose listener answers each request with a reply to OUT.
+type counter struct {
+	*bench
+	calls atomic.Int32
+	stop  func()
+}
+
+// newCounter runs a listener that answers; call stands for the service and may be
+// nil; the test calls stop.
+func newCounter(call func() error) *counter {
+	c := &counter{bench: newBench()}
+	stopManagers := c.run()
+	answerer := mq.NewAnswerer(mq.AnswererOptions{
+		Publisher: mq.NewPublisher(c.managers, patience), Managers: c.managers,
+		DeadLetters: &mq.DeadLetters{Kind: mq.Quorum}, Log: c.log,
+	})
+	service := func(_ context.Context, in *flow.Message) (*flow.Message, error) {
+		c.calls.Add(1)
+		if call != nil {
+			if err := call(); err != nil {
+				return nil, err
+			}
+		}
+		return &flow.Message{ID: "reply-" + in.ID, CorrelID: in.ID, Body: []byte("reply"), To: flow.Address{Key: "OUT"}}, nil
+	}
+	stopListener := c.listen(4, flow.Chain(service, answerer.Middleware))
+	c.stop = func() { stopListener(); stopManagers() }
+	return c
+}
+
+func TestReplyIsPublishedBeforeTheRequestIsDone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCounter(nil)
+		c.broker.publish = func(flow.Address, *flow.Message) error {
+			if len(c.broker.settled) > 0 {
+				t.Error("the request is settled before its reply is confirmed")
+			}
+			return nil
+		}
+		c.broker.put("Q", flow.Message{ID: "1"})
+		synctest.Wait()
+		c.stop()
+		sent := c.broker.published()
+		if len(sent) != 1 || sent[0].To.Key != "OUT" || sent[0].CorrelID != "1" {
+			t.Errorf("published = %v, want the reply on OUT", sent)
+		}
+		if diff := cmp.Diff([]mq.Outcome{mq.Ack}, c.broker.outcomes()); diff != "" {
+			t.Errorf("outcomes (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestReplyInHandIsPublishedAgainAndTheServiceNotCalledAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCounter(nil)
+		tries := 0
+		c.broker.publish = func(flow.Address, *flow.Message) error {
+			if tries++; tries < 5 {
+				return mq.ErrUnknown
+			}
+			return nil
+		}
+		c.broker.put("Q", flow.Message{ID: "1"})
+		time.Sleep(time.Minute) // on the fake clock
+		c.stop()
+		if c.calls.Load() != 1 || tries != 5 {
+			t.Errorf("calls, tries to publish = %d, %d, want 1, 5", c.calls.Load(), tries)
+		}
+		if diff := cmp.Diff([]mq.Outcome{mq.Ack}, c.broker.outcomes()); diff != "" {
+			t.Errorf("outcomes (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestReplyThatNoQueueTakesIsADeadLetter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCounter(nil)
+		c.broker.publish = func(to flow.Address, _ *flow.Message) error {
+			if to.Key == "OUT" {
+				return mq.ErrReturned
+			}
+			return nil
+		}
+		c.broker.put("Q", flow.Message{ID: "1"})
+		time.Sleep(time.Minute) // on the fake clock
+		c.stop()
+		letters := c.broker.published()
+		if len(letters) != 1 || letters[0].To.Key != "Q.DLQ" || string(letters[0].Body) != "reply" {
+			t.Fatalf("dead letters = %v, want the reply on Q.DLQ", letters)
+		}
+		for _, h := range letters[0].Headers {
+			if h.Name == "x-gateway-error-code" && h.Text() != "603" {
+				t.Errorf("code = %s, want 603", h.Text())
+			}
+		}
+		if diff := cmp.Diff([]mq.Outcome{mq.Ack}, c.broker.outcomes()); diff != "" {
+			t.Errorf("outcomes (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestFailedRequestIsNotAnswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCounter(func() error { return flow.Errorf(flow.BadMessage, "not this one") })
+		c.broker.put("Q", flow.Message{ID: "1", Body: []byte("request")})
+		synctest.Wait()
+		c.stop()
+		letters := c.broker.published()
+		if len(letters) != 1 || letters[0].To.Key != "Q.DLQ" || string(letters[0].Body) != "request" {
+			t.Errorf("published = %v, want the request on Q.DLQ alone", letters)
+		}
+	})
+}
+
+func TestRequestThatComesAgainIsNotHandledAgain(t *testing.T) {
+	again := func(m flow.Message) *mq.Delivery {
+		m.Source = flow.Source{Queue: "Q", Manager: "M", Redelivered: true}
+		return &mq.Delivery{Message: m}
+	}
+	first := flow.Message{ID: "1", CorrelID: "c", Body: []byte("request")}
+	t.Run("after it was answered", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			c := newCounter(nil)
+			c.broker.put("Q", first)
+			synctest.Wait()
+			c.broker.queue("Q") <- again(first)
+			synctest.Wait()
+			c.stop()
+			if c.calls.Load() != 1 || len(c.broker.outcomes()) != 2 {
+				t.Errorf("calls, settled = %d, %d, want 1, 2", c.calls.Load(), len(c.broker.outcomes()))
+			}
+		})
+	})
+	t.Run("while its reply is in hand", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			c := newCounter(nil)
+			c.broker.publish = fail(mq.ErrUnknown)
+			c.broker.put("Q", first)
+			synctest.Wait()
+			c.broker.cut()
+			c.broker.queue("Q") <- again(first)
+			synctest.Wait()
+			c.broker.mu.Lock()
+			c.broker.publish = nil
+			c.broker.mu.Unlock()
+			time.Sleep(time.Minute) // on the fake clock
+			c.stop()
+			if c.calls.Load() != 1 || len(c.broker.published()) != 1 {
+				t.Errorf("calls, replies = %d, %d, want 1, 1", c.calls.Load(), len(c.broker.published()))
+			}
+			if diff := cmp.Diff([]mq.Outcome{mq.Ack}, c.broker.outcomes()); diff != "" {
+				t.Errorf("outcomes (-want +got):\n%s", diff)
+			}
+		})
+	})
+	t.Run("but another one of the same id is", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			c := newCounter(nil)
+			c.broker.put("Q", first, flow.Message{ID: "1", CorrelID: "c", Body: []byte("another")}, first)
+			synctest.Wait()
+			c.broker.queue("Q") <- again(flow.Message{ID: "1", CorrelID: "c", Body: []byte("a third")})
+			synctest.Wait()
+			c.stop()
+			if got := c.calls.Load(); got != 4 {
+				t.Errorf("calls = %d, want 4", got)
+			}
+		})
+	})
+}
+
+func TestStoppingWithAReplyInHandGivesTheRequestBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCounter(nil)
+		c.broker.publish = fail(errors.Join(mq.ErrUnknown))
+		c.broker.put("Q", flow.Message{ID: "1"})
+		synctest.Wait()
+		c.stop()
+		if diff := cmp.Diff([]mq.Outcome{mq.Return}, c.broker.outcomes()); diff != "" {
+			t.Errorf("outcomes (-want +got):\n%s", diff)
+		}
+		if c.logged.count("reply can't be published") == 0 || strings.Contains(c.logged.b.String(), "dead letter") {
+			t.Error("the log does not tell of the reply, or tells of a dead letter")
+		}
+	})
+}
