@@ -23,6 +23,7 @@ import (
 const (
 	maxConsumed  = 4
 	maxPublished = 9
+	maxRouted    = 3
 )
 
 // TestConsumedMessageAllocations counts what one message costs from the broker's
@@ -42,6 +43,29 @@ func TestPublishedMessageAllocations(t *testing.T) {
 	pass := provider(t)
 	if got := testing.AllocsPerRun(1000, pass); got > maxPublished {
 		t.Errorf("%v allocations a message, want at most %d", got, maxPublished)
+	}
+}
+
+// TestRoutingAllocations: the size of a body does not matter, nor where in it the
+// value stands.
+func TestRoutingAllocations(t *testing.T) {
+	countable(t)
+	long := strings.Repeat("<a>text</a>", 1000)
+	for name, body := range map[string]string{
+		"XML, early": xml,
+		"XML, long":  "<orders>" + long + "</orders>",
+		"JSON":       `{"operation":"orders"}`,
+		"JSON, late": `{"text":"` + long + `","operation":"orders"}`,
+	} {
+		router, m := newRouter(t), &flow.Message{Body: []byte(body)}
+		got := testing.AllocsPerRun(100, func() {
+			if _, err := router.Route(m); err != nil {
+				t.Fatal(err)
+			}
+		})
+		if got > maxRouted {
+			t.Errorf("%s: %v allocations, want at most %d", name, got, maxRouted)
+		}
 	}
 }
 
