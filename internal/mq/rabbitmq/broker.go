@@ -26,6 +26,7 @@ type Broker struct {
 var (
 	_ mq.Broker   = (*Broker)(nil)
 	_ mq.Declarer = (*Broker)(nil)
+	_ mq.Inboxer  = (*Broker)(nil)
 )
 
 // Open checks the configuration and makes a broker. It does not connect.
@@ -97,7 +98,7 @@ func (b *Broker) Check(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if s.blocked.Load() != nil {
+	if s.blockade() != nil {
 		return nil
 	}
 	if _, err := s.window.get(ctx); err != nil {

@@ -11,6 +11,10 @@ import (
 	"mqgateway/internal/mq"
 )
 
+// maxExpires is the longest life of a queue without readers, in milliseconds
+// (https://www.rabbitmq.com/docs/ttl#queue-ttl).
+const maxExpires = 1<<32 - 1
+
 // Declare implements [mq.Declarer].
 func (b *Broker) Declare(ctx context.Context, q mq.Queue) error {
 	s := b.consuming.peek()
@@ -58,6 +62,9 @@ func (s *session) arguments(q mq.Queue) amqp.Table {
 	args := amqp.Table{amqp.QueueTypeArg: string(q.Kind)}
 	if q.Unlimited && q.Kind == mq.Quorum && s.serverMajor() >= 4 {
 		args["x-delivery-limit"] = int64(-1)
+	}
+	if q.Expires > 0 {
+		args["x-expires"] = min(max(q.Expires.Milliseconds(), 1), maxExpires)
 	}
 	return args
 }

@@ -17,10 +17,15 @@ const (
 	headerDeliveries = "x-delivery-count"
 )
 
-// delivery makes the message of an AMQP delivery. Body and tables are not copied.
+// delivery makes what a reader gets of an AMQP delivery.
 func (s *subscription) delivery(d *amqp.Delivery) *mq.Delivery {
 	out := &mq.Delivery{Tag: d.DeliveryTag, Settler: s}
-	m := &out.Message
+	s.session.read(&out.Message, d, s.queue)
+	return out
+}
+
+// read makes the message of an AMQP delivery. Body and tables are not copied.
+func (s *session) read(m *flow.Message, d *amqp.Delivery, queue string) {
 	m.ID, m.CorrelID, m.ReplyTo = d.MessageId, d.CorrelationId, d.ReplyTo
 	m.Expiry = expiryOf(d.Expiration)
 	m.Priority, m.Persistence = d.Priority, persistenceOf(d.DeliveryMode)
@@ -31,14 +36,13 @@ func (s *subscription) delivery(d *amqp.Delivery) *mq.Delivery {
 	}
 	m.Body = d.Body
 	m.Source = flow.Source{
-		Queue: s.queue, Manager: s.session.broker.manager,
+		Queue: queue, Manager: s.broker.manager,
 		Exchange: d.Exchange, RoutingKey: d.RoutingKey, Redelivered: d.Redelivered,
 	}
 	if d.Redelivered {
 		m.Source.Deliveries = 1
 	}
 	readHeaders(m, d.Headers)
-	return out
 }
 
 // readHeaders takes all headers, and the properties that are headers in AMQP.

@@ -17,27 +17,36 @@ func (b *Broker) Publish(ctx context.Context, to flow.Address, m *flow.Message) 
 	if err != nil {
 		return fmt.Errorf("nothing was sent: %w", err)
 	}
-	if ctx.Err() != nil {
-		return fmt.Errorf("nothing was sent: %w", context.Cause(ctx))
+	if m.ReplyTo == directReplyTo {
+		return flow.Errorf(flow.BadMessage, "ReplyToQ %q is for requests whose sender waits on the same channel; the broker would refuse it", m.ReplyTo)
 	}
-	p, err := s.outgoing(to, m)
+	p, err := s.prepare(ctx, to, m)
 	if err != nil {
 		return err
 	}
-	if reason := s.blocked.Load(); reason != nil {
-		return fmt.Errorf("nothing was sent: %w", blockedError(*reason))
-	}
 	return s.publish(ctx, to, p)
+}
+
+// prepare makes what is published, or tells why nothing can be.
+func (s *session) prepare(ctx context.Context, to flow.Address, m *flow.Message) (*amqp.Publishing, error) {
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("nothing was sent: %w", context.Cause(ctx))
+	}
+	p, err := s.outgoing(to, m)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.blockade(); err != nil {
+		return nil, fmt.Errorf("nothing was sent: %w", err)
+	}
+	return p, nil
 }
 
 // publish sends a message on the channel that all share. When that ends
 // under it, the message is tried once more, alone.
 func (s *session) publish(ctx context.Context, to flow.Address, p *amqp.Publishing) error {
-	if err := s.knowsExchange(ctx, to.Exchange); err != nil {
-		if errors.Is(err, mq.ErrReturned) {
-			return err
-		}
-		return fmt.Errorf("nothing was sent: %w", err)
+	if err := s.findExchange(ctx, to.Exchange); err != nil {
+		return err
 	}
 	if _, suspect := s.suspects.Load(to.Exchange); suspect {
 		return s.publishAlone(ctx, to, p)
@@ -54,6 +63,15 @@ func (s *session) publish(ctx context.Context, to flow.Address, p *amqp.Publishi
 		s.exchanges.Clear()
 	}
 	return s.publishAlone(ctx, to, p)
+}
+
+// findExchange is an error when the exchange is missing, or can't be looked up.
+func (s *session) findExchange(ctx context.Context, name string) error {
+	err := s.knowsExchange(ctx, name)
+	if err == nil || errors.Is(err, mq.ErrReturned) {
+		return err
+	}
+	return fmt.Errorf("nothing was sent: %w", err)
 }
 
 // publishAlone sends a message on a channel of its own, so that if it ends that

@@ -42,9 +42,11 @@ type session struct {
 	// spare holds a place for each throw-away channel.
 	spare  chan struct{}
 	window lazy[window]
-	// exchanges are names of exchanges that exist, suspects of those that the
-	// broker refused a message for in a way that cost a channel.
+	// exchanges are names of exchanges that exist, writable of those that took a
+	// request of an inbox, suspects of those that the broker refused a message for
+	// in a way that cost a channel.
 	exchanges sync.Map
+	writable  sync.Map
 	suspects  sync.Map
 }
 
@@ -97,6 +99,14 @@ func (s *session) setBlocked(b amqp.Blocking) mq.State {
 	return mq.State{Status: mq.Blocked, Err: blockedError(b.Reason)}
 }
 
+// blockade is an error while the broker takes no messages.
+func (s *session) blockade() error {
+	if reason := s.blocked.Load(); reason != nil {
+		return blockedError(*reason)
+	}
+	return nil
+}
+
 func blockedError(reason string) error {
 	return fmt.Errorf("the broker takes no messages (%s)", reason)
 }
@@ -104,7 +114,7 @@ func blockedError(reason string) error {
 // close ends the connection, in order where the broker still answers.
 func (s *session) close() {
 	s.closing.Store(true)
-	if s.blocked.Load() == nil {
+	if s.blockade() == nil {
 		hard := time.AfterFunc(closeTimeout, s.socket.kill)
 		defer hard.Stop()
 		_ = s.conn.CloseDeadline(time.Now().Add(closeTimeout))

@@ -20,6 +20,9 @@ const maxInFlight = 1024
 // by an exception that one of those in flight brought about.
 var errChannelDied = errors.New("channel is gone")
 
+// errCulprit is [errChannelDied] of a publish that nothing else was in flight beside.
+var errCulprit = fmt.Errorf("%w, and nothing else was in flight", errChannelDied)
+
 // window is a channel in confirm mode with a bounded number of publishes in
 // flight.
 type window struct {
@@ -31,11 +34,17 @@ type window struct {
 	// loss waits for the end of the channel and tells why it came; nil when it was
 	// closed in order.
 	loss func() error
+	// culprit is the only place in flight when the channel died, nil of several. It
+	// is asked before any place is released.
+	culprit func() *place
 
 	// places holds the free ones.
 	places chan *place
-	mu     sync.Mutex // guards the contents of all
-	all    []place
+	// clearing is held by who takes all of them.
+	clearing chan struct{}
+
+	mu  sync.Mutex // guards the contents of all
+	all []place
 }
 
 // place is one publish in flight: what a return of it would look like.
@@ -63,7 +72,10 @@ func (s *session) newWindow(ch *amqp.Channel, closes chan *amqp.Error, size int)
 		loss:    sync.OnceValue(func() error { return s.lossBy(<-closes) }),
 		places:  make(chan *place, size),
 		all:     make([]place, size),
+
+		clearing: make(chan struct{}, 1),
 	}
+	w.culprit = sync.OnceValue(w.only)
 	for i := range w.all {
 		w.places <- &w.all[i]
 	}
@@ -89,13 +101,14 @@ func (w *window) publish(ctx context.Context, to flow.Address, p *amqp.Publishin
 		return fmt.Errorf("nothing was sent: %w", context.Cause(ctx))
 	}
 	w.take(pl, to, p.MessageId)
-	confirm, err := w.ch.PublishWithDeferredConfirm(to.Exchange, to.Key, true, false, *p)
+	// The broker returns a mandatory reply even if it was delivered.
+	confirm, err := w.ch.PublishWithDeferredConfirm(to.Exchange, to.Key, !isDirectReply(to), false, *p)
 	if err != nil {
 		w.release(pl)
 		if !w.ch.IsClosed() { // the connection is on its way out
 			return fmt.Errorf("%w: %w", mq.ErrUnknown, err)
 		}
-		return w.died()
+		return w.died(errChannelDied)
 	}
 	select {
 	case <-confirm.Done():
@@ -116,17 +129,18 @@ func (w *window) take(pl *place, to flow.Address, id string) {
 	*pl = place{taken: true, exchange: to.Exchange, key: to.Key, id: id}
 }
 
-// release frees a place and tells whether its message was returned. The broker
-// sends a return before the confirm of the same message, so that it is among
-// those that came until now.
-func (w *window) release(pl *place) (returned string) {
+// release frees a place and tells whether its message was returned, or was the
+// only one under which the channel died. The broker sends a return before the
+// confirm of the same message, so that it is among those that came until now.
+func (w *window) release(pl *place) (returned string, culprit bool) {
+	culprit = w.ch.IsClosed() && w.culprit() == pl
 	w.mu.Lock()
 	w.sortReturns()
 	returned = pl.returned
 	*pl = place{}
 	w.mu.Unlock()
 	w.places <- pl
-	return returned
+	return returned, culprit
 }
 
 // sortReturns marks everything in flight that looks like a message that was
@@ -158,7 +172,8 @@ func (w *window) mark(r *amqp.Return) {
 
 // judge tells what became of a message whose wait is over.
 func (w *window) judge(pl *place, acked bool) error {
-	switch returned := w.release(pl); {
+	returned, culprit := w.release(pl)
+	switch {
 	case returned != "":
 		return fmt.Errorf("%w: no queue takes it (%s)", mq.ErrReturned, returned)
 	case acked:
@@ -166,12 +181,62 @@ func (w *window) judge(pl *place, acked bool) error {
 	case !w.ch.IsClosed():
 		return mq.ErrNacked
 	default:
-		return w.died()
+		if culprit {
+			return w.died(errCulprit)
+		}
+		return w.died(errChannelDied)
 	}
 }
 
-// died tells whether the channel, which is closed, went with its connection or alone.
-func (w *window) died() error {
+// only is the one place that is taken; nil when there are several.
+func (w *window) only() (one *place) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i := range w.all {
+		if !w.all[i].taken {
+			continue
+		}
+		if one != nil {
+			return nil
+		}
+		one = &w.all[i]
+	}
+	return one
+}
+
+// clear waits until nothing is in flight, and keeps all places but one until
+// release is called.
+func (w *window) clear(ctx context.Context) (release func(), err error) {
+	timeout := w.session.broker.confirmTimeout
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("other messages had no confirm for %s", timeout))
+	defer cancel()
+	var kept []*place
+	select {
+	case w.clearing <- struct{}{}:
+	case <-ctx.Done():
+		return nil, fmt.Errorf("nothing was sent: %w", context.Cause(ctx))
+	}
+	release = func() {
+		for _, pl := range kept {
+			w.places <- pl
+		}
+		<-w.clearing
+	}
+	for len(kept) < len(w.all)-1 {
+		select {
+		case pl := <-w.places:
+			kept = append(kept, pl)
+		case <-ctx.Done():
+			release()
+			return nil, fmt.Errorf("nothing was sent: %w", context.Cause(ctx))
+		}
+	}
+	return release, nil
+}
+
+// died tells whether the channel, which is closed, went with its connection or
+// alone, which is the given error.
+func (w *window) died(alone error) error {
 	loss := w.loss()
 	if loss == nil {
 		loss = errClosed
@@ -179,7 +244,7 @@ func (w *window) died() error {
 	if w.session.conn.IsClosed() {
 		return fmt.Errorf("%w: %w", mq.ErrUnknown, loss)
 	}
-	return fmt.Errorf("%w: %w", errChannelDied, loss)
+	return fmt.Errorf("%w: %w", alone, loss)
 }
 
 // abandon keeps the place of a message that nobody waits for any more until its
