@@ -60,28 +60,20 @@ func (c Config) validateModes() error {
 
 func (c Config) validateConsumerQueues() error {
 	async, sync := len(c.MQ.Connection.ReceiveQueue) > 0, len(c.MQ.Connection.ReceiveQueueSync) > 0
-	const needed = "a consumer gateway (systemType: sc) needs a queue to read"
 	var errs []error
-	switch c.MQ.WorkMode {
-	case flow.Async:
-		if sync {
-			errs = append(errs, field.Errorf("receiveQueueSync", "workMode async does not read it: set workMode to all, or remove the key"))
+	switch {
+	case c.MQ.WorkMode == flow.Async && sync:
+		errs = append(errs, field.Errorf("receiveQueueSync", "workMode async does not read it: set workMode to all, or remove the key"))
+	case c.MQ.WorkMode == flow.Sync && sync && async:
+		errs = append(errs, field.Errorf("receiveQueue",
+			"workMode sync reads only receiveQueueSync when both are set: set workMode to all, or remove the key"))
+	}
+	if len(c.AsyncQueues())+len(c.SyncQueues()) == 0 {
+		path := "receiveQueue"
+		if c.MQ.WorkMode == flow.Sync {
+			path = "receiveQueueSync"
 		}
-		if !async {
-			errs = append(errs, field.Errorf("receiveQueue", needed))
-		}
-	case flow.Sync:
-		if sync && async {
-			errs = append(errs, field.Errorf("receiveQueue",
-				"workMode sync reads only receiveQueueSync when both are set: set workMode to all, or remove the key"))
-		}
-		if !sync && !async {
-			errs = append(errs, field.Errorf("receiveQueueSync", needed))
-		}
-	default:
-		if !async && !sync {
-			errs = append(errs, field.Errorf("receiveQueue", needed+", here or in receiveQueueSync"))
-		}
+		errs = append(errs, field.Errorf(path, "a consumer gateway (systemType: sc) needs a queue to read"))
 	}
 	return errors.Join(errs...)
 }
@@ -90,11 +82,11 @@ func (c Config) validateProviderQueues() error {
 	var errs []error
 	if c.MQ.WorkMode == flow.Sync && len(c.MQ.Connection.ReceiveQueue) > 0 {
 		errs = append(errs, field.Errorf("receiveQueue",
-			"a provider gateway (systemType: sp) does not read it in workMode sync: set workMode to all, or remove the key; mq.syncReceiver says where replies come"))
+			"a provider gateway (systemType: sp) does not read it in workMode sync: set workMode to all, or remove the key; mq.syncReceiver says how replies come"))
 	}
 	if len(c.MQ.Connection.ReceiveQueueSync) > 0 {
 		errs = append(errs, field.Errorf("receiveQueueSync",
-			"a provider gateway (systemType: sp) does not read it: remove the key; mq.syncReceiver says where replies come"))
+			"a provider gateway (systemType: sp) does not read it: remove the key; mq.syncReceiver says how replies come"))
 	}
 	if c.MQ.Connection.SendQueue == "" && !c.MQ.Connection.SendToCustomDestination {
 		errs = append(errs, field.Errorf("sendQueue",
