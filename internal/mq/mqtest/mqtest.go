@@ -80,6 +80,12 @@ type PriorityMaker interface {
 	MakePrioritized(t testing.TB, queue string)
 }
 
+// QueueExpirer is a harness whose product lets queues go that nobody reads.
+type QueueExpirer interface {
+	// QueueExists tells that a queue is there, which must not count as reading it.
+	QueueExists(t testing.TB, name string) bool
+}
+
 // Features is what differs between products. Abilities that need something from
 // the harness (exchanges, dead letters, …) are found in its type.
 type Features struct {
@@ -102,13 +108,27 @@ type rule struct {
 	// explain is the rule in plain words; it is printed when it is broken.
 	explain string
 	// needs tells whether the product can do what the rule is about; nil is yes.
-	needs func(Harness, Features) bool
+	needs func(probe) bool
 	check func(f *fixture)
 }
 
+// probe is where the abilities of a product are found.
+type probe struct {
+	harness  Harness
+	features Features
+	// broker is closed.
+	broker mq.Broker
+}
+
 // able tells that the harness has an ability.
-func able[Ability any](h Harness, _ Features) bool {
-	_, ok := h.(Ability)
+func able[Ability any](p probe) bool {
+	_, ok := p.harness.(Ability)
+	return ok
+}
+
+// inboxer tells that the broker has inboxes.
+func inboxer(p probe) bool {
+	_, ok := p.broker.(mq.Inboxer)
 	return ok
 }
 
@@ -117,10 +137,15 @@ func able[Ability any](h Harness, _ Features) bool {
 func Run(t *testing.T, newHarness func(t *testing.T) Harness, features Features) {
 	t.Helper()
 	t.Logf("broker: %s", features.Product)
-	s := suite{newHarness: newHarness, features: features, probe: newHarness(t)}
+	s := suite{newHarness: newHarness, features: features}
+	s.probe = probe{harness: newHarness(t), features: features}
+	s.probe.broker = s.probe.harness.Open(t)
+	if err := s.probe.broker.Close(); err != nil {
+		t.Fatalf("closing the broker: %v", err)
+	}
 	t.Run("connection", func(t *testing.T) {
 		for _, rules := range [][]rule{
-			contentRules, publishRules, poisonRules, queueRules, receiveRules, settleRules, lossRules, closeRules,
+			contentRules, publishRules, poisonRules, queueRules, receiveRules, settleRules, lossRules, closeRules, inboxRules,
 		} {
 			s.run(t, rules, (*testing.T).Parallel)
 		}
@@ -134,12 +159,12 @@ func Run(t *testing.T, newHarness func(t *testing.T) Harness, features Features)
 type suite struct {
 	newHarness func(t *testing.T) Harness
 	features   Features
-	probe      Harness
+	probe      probe
 }
 
 func (s *suite) run(t *testing.T, rules []rule, prepare func(*testing.T)) {
 	for _, r := range rules {
-		if r.needs != nil && !r.needs(s.probe, s.features) {
+		if r.needs != nil && !r.needs(s.probe) {
 			continue
 		}
 		t.Run(r.name, func(t *testing.T) {

@@ -30,6 +30,7 @@ func poison() []flow.Message {
 		{ID: long},
 		{CorrelID: long},
 		{ReplyTo: long},
+		{ReplyTo: "amq.rabbitmq.reply-to"},
 		{ReplyToManager: long},
 		{JMSType: long},
 		{AppID: long},

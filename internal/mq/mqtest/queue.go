@@ -47,8 +47,14 @@ var queueRules = []rule{
 	{
 		name:    "expired messages go",
 		explain: "where the product has expiry, a message leaves its queue unread when its life is over, and others stay",
-		needs:   func(_ Harness, has Features) bool { return has.Expiry },
+		needs:   func(p probe) bool { return p.features.Expiry },
 		check:   expiry,
+	},
+	{
+		name:    "queues without readers go",
+		explain: "where the product can do that, a queue declared with Expires is gone when nobody has read it for so long, and not before; Subscribe with a kind makes it again",
+		needs:   able[QueueExpirer],
+		check:   queueExpires,
 	},
 }
 
@@ -182,5 +188,39 @@ func expiry(f *fixture) {
 	}
 	if got := f.receive(f.subscribe(b, queue, 1)).Message.ID; got != "long" {
 		f.Errorf("received %q, want %q", got, "long")
+	}
+}
+
+func queueExpires(f *fixture) {
+	b, server := f.open(), f.h.(QueueExpirer)
+	for _, kind := range []mq.QueueKind{mq.Classic, mq.Quorum} {
+		read := mq.Queue{Name: f.name(), Prefetch: 1, Kind: kind, Expires: 500 * time.Millisecond}
+		unread := read
+		unread.Name = f.name()
+		s, err := b.Subscribe(f.ctx(), read)
+		if err != nil {
+			f.Fatalf("subscribing: %v", err)
+		}
+		f.declare(b, unread)
+		f.eventually("the queue without a reader is gone", func() bool { return !server.QueueExists(f.T, unread.Name) })
+		// This one was made first, and would have gone first.
+		f.publish(b, read.Name, "m")
+		f.settle(f.receive(s), mq.Ack)
+		f.close(s)
+		f.eventually("the queue is gone after its reader", func() bool { return !server.QueueExists(f.T, read.Name) })
+		if s, err = b.Subscribe(f.ctx(), read); err != nil {
+			f.Fatalf("subscribing to a queue that is gone: %v", err)
+		}
+		f.publish(b, read.Name, "again")
+		f.settle(f.receive(s), mq.Ack)
+		f.close(s)
+	}
+}
+
+// declare makes a queue by the driver.
+func (f *fixture) declare(b mq.Broker, q mq.Queue) {
+	f.Helper()
+	if err := b.(mq.Declarer).Declare(f.ctx(), q); err != nil {
+		f.Fatalf("declaring %q: %v", q.Name, err)
 	}
 }

@@ -69,6 +69,9 @@ func closeLeavesNone(f *fixture) {
 	f.awaitEnd(lost)
 	f.receive(f.resubscribe(b, queue, 2))
 	f.publish(b, queue, "three")
+	if _, ok := b.(mq.Inboxer); ok {
+		f.leaveInbox(b)
+	}
 	if err := b.Close(); err != nil {
 		f.Errorf("closing the broker: %v", err)
 	}
@@ -77,6 +80,19 @@ func closeLeavesNone(f *fixture) {
 			f.Errorf("a goroutine is left:\n%s", stack)
 		}
 	}
+}
+
+// leaveInbox opens an inbox that is not closed, with a reply that nobody receives.
+func (f *fixture) leaveInbox(b mq.Broker) {
+	f.Helper()
+	i, queue := f.inbox(b), f.queue()
+	f.ask(i, queue, "request")
+	d := f.receive(f.subscribe(b, queue, 1))
+	address, reply := answer(d)
+	if err := b.Publish(f.ctx(), address, reply); err != nil {
+		f.Fatalf("replying: %v", err)
+	}
+	f.settle(d, mq.Ack)
 }
 
 func restartIsSurvived(f *fixture) {
@@ -141,6 +157,10 @@ func blockedServer(f *fixture) {
 	f.publish(b, queue, ids(5)...)
 	s := f.subscribe(b, queue, 5)
 	f.settle(f.receive(s), mq.Ack)
+	blocked, recovered := func() {}, func() {}
+	if _, ok := b.(mq.Inboxer); ok {
+		blocked, recovered = f.blockedInbox(b, queue)
+	}
 
 	server.Block(f.T, true)
 	f.eventually("Blocked is told", func() bool {
@@ -151,6 +171,7 @@ func blockedServer(f *fixture) {
 		}
 		return states.told(mq.Blocked)
 	})
+	blocked()
 	for range 4 {
 		f.settle(f.receive(s), mq.Ack)
 	}
@@ -158,6 +179,7 @@ func blockedServer(f *fixture) {
 	server.Block(f.T, false)
 	f.eventually("Up is told", func() bool { return states.told(mq.Up) })
 	f.close(s)
+	recovered()
 	f.publish(b, queue, "after")
 	f.hasAll(b, queue, []string{"after"})
 }

@@ -1,6 +1,8 @@
 package rabbitmq_test
 
 import (
+	"net/http"
+	"net/url"
 	"testing"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -24,6 +26,7 @@ var _ interface {
 	mqtest.DeadLetterer
 	mqtest.CountedMaker
 	mqtest.PriorityMaker
+	mqtest.QueueExpirer
 } = harness{}
 
 func TestConformance(t *testing.T) {
@@ -122,4 +125,18 @@ func (h harness) MakeCounted(t testing.TB, queue string) {
 func (h harness) MakePrioritized(t testing.TB, queue string) {
 	t.Helper()
 	h.make(t, queue, amqp.Table{"x-max-priority": 9})
+}
+
+// QueueExists does not ask by AMQP, which would renew the queue's life.
+func (h harness) QueueExists(t testing.TB, name string) bool {
+	t.Helper()
+	resp, err := http.Get(h.Node.ManagementURI() + "/api/queues/" + h.Name + "/" + url.PathEscape(name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusNotFound {
+		t.Fatalf("looking up queue %q: %s", name, resp.Status)
+	}
+	return resp.StatusCode == http.StatusOK
 }

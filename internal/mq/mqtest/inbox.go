@@ -1,0 +1,406 @@
+package mqtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"mqgateway/internal/flow"
+	"mqgateway/internal/mq"
+)
+
+// inboxRules are for products with reply addresses.
+var inboxRules = []rule{
+	{
+		name:    "replies come to the inbox",
+		explain: "who publishes to the reply-to of a request reaches the inbox that the request was published on, and nobody else; the reply is received as it was sent",
+		needs:   inboxer,
+		check:   repliesCome,
+	},
+	{
+		name:    "each request gets its reply",
+		explain: "of many requests at once on two inboxes of one broker, each is answered on its own inbox, once, whoever receives",
+		needs:   inboxer,
+		check:   eachGetsItsReply,
+	},
+	{
+		name:    "Receive of an inbox ends with its context",
+		explain: "Receive returns the context's error when that ends, and the inbox goes on",
+		needs:   inboxer,
+		check:   inboxReceiveEnds,
+	},
+	{
+		name:    "an unroutable request is returned",
+		explain: "a request for a queue or an exchange that does not exist is ErrReturned, and the inbox goes on",
+		needs:   inboxer,
+		check:   unroutableRequest,
+	},
+	{
+		name:    "a poisonous request hurts nothing",
+		explain: "a request of any content is refused as BadMessage or published; the inbox and other publishes go on",
+		needs:   inboxer,
+		check:   poisonousRequest,
+	},
+	{
+		name:    "a late reply hurts nothing",
+		explain: "a reply to an inbox that is closed is published or returned, and the responder's other publishes go on",
+		needs:   inboxer,
+		check:   lateReply,
+	},
+	{
+		name:    "a lost connection ends the inbox",
+		explain: "when the connection is lost, every Receive returns an error that is not the context's, Publish is an error that blames no message, and a new inbox can be opened",
+		needs:   inboxer,
+		check:   lossEndsInbox,
+	},
+	{
+		name:    "Close of an inbox ends it alone",
+		explain: "after Close, which may be called again, Receive and Publish are errors; other inboxes and publishes go on; OpenInbox of a closed broker is an error",
+		needs:   inboxer,
+		check:   closingInbox,
+	},
+}
+
+// inbox opens an inbox that is closed at the end of the test.
+func (f *fixture) inbox(b mq.Broker) mq.Inbox {
+	f.Helper()
+	i, err := b.(mq.Inboxer).OpenInbox(f.ctx())
+	if err != nil {
+		f.Fatalf("opening an inbox: %v", err)
+	}
+	f.Cleanup(func() {
+		if err := i.Close(); err != nil {
+			f.Errorf("closing an inbox: %v", err)
+		}
+	})
+	return i
+}
+
+// request is a message of that id whose reply goes to the inbox.
+func request(i mq.Inbox, id string) *flow.Message {
+	m := message(id)
+	m.ReplyTo = i.Address()
+	return m
+}
+
+// ask publishes a request.
+func (f *fixture) ask(i mq.Inbox, queue, id string) {
+	f.Helper()
+	if err := i.Publish(f.ctx(), to(queue), request(i, id)); err != nil {
+		f.Fatalf("publishing request %q: %v", id, err)
+	}
+}
+
+// answer is the reply of a responder to a request, which it names by CorrelID.
+func answer(d *mq.Delivery) (flow.Address, *flow.Message) {
+	return to(d.Message.ReplyTo), &flow.Message{
+		ID: "reply to " + d.Message.ID, CorrelID: d.Message.ID, Type: flow.Reply, Persistence: flow.NonPersistent,
+		Body: append([]byte("reply to "), d.Message.Body...), Headers: []flow.Header{{Name: "h", Value: "v"}},
+	}
+}
+
+// respond answers requests until the test ends, by a broker of its own.
+func (f *fixture) respond(queue string) {
+	f.Helper()
+	b, ctx := f.open(), f.ctx()
+	s := f.subscribe(b, queue, 32)
+	wait := f.work(s, 8, func(d *mq.Delivery) {
+		address, reply := answer(d)
+		if err := b.Publish(ctx, address, reply); err != nil {
+			f.Errorf("replying to %q: %v", d.Message.ID, err)
+		}
+		_ = d.Settle(mq.Ack) // the test may be at its end
+	})
+	f.Cleanup(func() {
+		_ = s.Close()
+		wait()
+	})
+}
+
+// awaitReply receives the reply to a request, which has to be the next.
+func (f *fixture) awaitReply(i mq.Inbox, id string) {
+	f.Helper()
+	m, err := i.Receive(f.ctx())
+	if err != nil {
+		f.Fatalf("receiving the reply to %q: %v", id, err)
+	}
+	if m.CorrelID != id {
+		f.Fatalf("received the reply to %q, want that to %q", m.CorrelID, id)
+	}
+}
+
+// roundTrip checks that an inbox lives.
+func (f *fixture) roundTrip(i mq.Inbox, queue, id string) {
+	f.Helper()
+	f.ask(i, queue, id)
+	f.awaitReply(i, id)
+}
+
+func repliesCome(f *fixture) {
+	b, responder, queue := f.open(), f.open(), f.queue()
+	mine, other := f.inbox(b), f.inbox(b)
+	asked := request(mine, "request")
+	before := copied(*asked)
+	if err := mine.Publish(f.ctx(), to(queue), asked); err != nil {
+		f.Fatalf("publishing a request: %v", err)
+	}
+	if asked.ReplyTo != before.ReplyTo || asked.ID != before.ID {
+		f.Errorf("the request was changed to %+v", asked)
+	}
+	d := f.receive(f.subscribe(responder, queue, 1))
+	address, reply := answer(d)
+	if err := responder.Publish(f.ctx(), address, reply); err != nil {
+		f.Fatalf("replying: %v", err)
+	}
+	got, err := mine.Receive(f.ctx())
+	if err != nil {
+		f.Fatalf("receiving the reply: %v", err)
+	}
+	if got.Source.Queue != mine.Address() || got.Source.Manager != d.Message.Source.Manager {
+		f.Errorf("source = %+v, want queue %q and manager %q", got.Source, mine.Address(), d.Message.Source.Manager)
+	}
+	f.equal(*reply, *got)
+	f.noReply(other)
+	f.settle(d, mq.Ack)
+}
+
+// noReply watches that no reply comes.
+func (f *fixture) noReply(i mq.Inbox) {
+	f.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), silence)
+	defer cancel()
+	m, err := i.Receive(ctx)
+	if err == nil {
+		f.Fatalf("received the reply to %q, want none", m.CorrelID)
+	}
+	if !errors.Is(err, context.DeadlineExceeded) {
+		f.Fatalf("receiving: %v, want %v", err, context.DeadlineExceeded)
+	}
+}
+
+func eachGetsItsReply(f *fixture) {
+	b, queue := f.open(), f.queue()
+	f.respond(queue)
+	var group sync.WaitGroup
+	for name, i := range map[string]mq.Inbox{"a": f.inbox(b), "b": f.inbox(b)} {
+		group.Go(func() { f.converse(i, queue, name) })
+	}
+	group.Wait()
+}
+
+// converse asks with many goroutines and receives with several.
+func (f *fixture) converse(i mq.Inbox, queue, name string) {
+	const askers, each, receivers = 16, 20, 4
+	var group sync.WaitGroup
+	for asker := range askers {
+		group.Go(func() {
+			for n := range each {
+				if err := i.Publish(f.ctx(), to(queue), request(i, fmt.Sprint(name, "-", asker, "-", n))); err != nil {
+					f.Errorf("publishing a request: %v", err)
+				}
+			}
+		})
+	}
+	var mu sync.Mutex
+	seen := map[string]int{}
+	for range receivers {
+		group.Go(func() {
+			for range askers * each / receivers {
+				m, err := i.Receive(f.ctx())
+				if err != nil {
+					f.Errorf("receiving a reply: %v", err)
+					return
+				}
+				mu.Lock()
+				seen[m.CorrelID]++
+				mu.Unlock()
+			}
+		})
+	}
+	group.Wait()
+	for asker := range askers {
+		for n := range each {
+			if id := fmt.Sprint(name, "-", asker, "-", n); seen[id] != 1 {
+				f.Errorf("request %q has %d replies, want 1", id, seen[id])
+			}
+		}
+	}
+}
+
+func inboxReceiveEnds(f *fixture) {
+	b, queue := f.open(), f.queue()
+	f.respond(queue)
+	i := f.inbox(b)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error)
+	go func() {
+		_, err := i.Receive(ctx)
+		ended <- err
+	}()
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		f.Errorf("Receive() = %v, want %v", err, context.Canceled)
+	}
+	if err := i.Publish(ctx, to(queue), request(i, "m")); !errors.Is(err, context.Canceled) || errors.Is(err, mq.ErrUnknown) {
+		f.Errorf("Publish() = %v, want %v and that nothing was sent", err, context.Canceled)
+	}
+	f.roundTrip(i, queue, "after")
+}
+
+func unroutableRequest(f *fixture) {
+	b, queue, missing := f.open(), f.queue(), f.name()
+	f.respond(queue)
+	i := f.inbox(b)
+	for n := range 20 {
+		for _, a := range []flow.Address{to(missing), {Exchange: "missing", Key: queue}} {
+			if err := i.Publish(f.ctx(), a, request(i, "unroutable")); !errors.Is(err, mq.ErrReturned) {
+				f.Errorf("publishing a request to %q: %v, want %v", a, err, mq.ErrReturned)
+			}
+		}
+		f.roundTrip(i, queue, fmt.Sprint("m-", n))
+	}
+}
+
+func poisonousRequest(f *fixture) {
+	b, queue, poisoned, good := f.open(), f.queue(), f.queue(), f.queue()
+	f.respond(queue)
+	i := f.inbox(b)
+	stop := f.background(b, good, 4)
+	for _, m := range poison() {
+		if m.ReplyTo == "" {
+			m.ReplyTo = i.Address()
+		}
+		if err := i.Publish(f.ctx(), to(poisoned), &m); err != nil && flow.CodeOf(err) != flow.BadMessage {
+			f.Errorf("publishing %s: %v (code %d), want nil or code %d", clip(m), err, flow.CodeOf(err), flow.BadMessage)
+		}
+		f.roundTrip(i, queue, "after "+clip(m))
+	}
+	f.holds(good, len(stop()))
+}
+
+func lateReply(f *fixture) {
+	b, responder, queue := f.open(), f.open(), f.queue()
+	i := f.inbox(b)
+	f.ask(i, queue, "request")
+	d := f.receive(f.subscribe(responder, queue, 1))
+	if err := i.Close(); err != nil {
+		f.Fatalf("closing an inbox: %v", err)
+	}
+	stop := f.background(responder, f.queue(), 4)
+	address, reply := answer(d)
+	for range 20 {
+		if err := responder.Publish(f.ctx(), address, reply); err != nil && !errors.Is(err, mq.ErrReturned) {
+			f.Errorf("replying late: %v, want nil or %v", err, mq.ErrReturned)
+		}
+	}
+	stop()
+}
+
+func lossEndsInbox(f *fixture) {
+	b, queue := f.open(), f.queue()
+	f.publish(b, queue, "first")
+	i := f.inbox(b)
+	const receivers = 3
+	ended := make(chan error, receivers)
+	ctx := f.ctx()
+	for range receivers {
+		go func() {
+			_, err := i.Receive(ctx)
+			ended <- err
+		}()
+	}
+	f.h.Break(f.T)
+	for range receivers {
+		if err := <-ended; err == nil || ctx.Err() != nil {
+			f.Errorf("Receive() = %v, want the loss of the connection", err)
+		}
+	}
+	f.lost(i, queue)
+	f.eventually("an inbox can be opened", func() bool {
+		next, err := b.(mq.Inboxer).OpenInbox(f.ctx())
+		if err != nil {
+			return false
+		}
+		f.Cleanup(func() { _ = next.Close() })
+		f.ask(next, queue, "after")
+		return true
+	})
+	f.lost(i, queue)
+	if err := i.Close(); err != nil {
+		f.Errorf("closing an inbox of a lost connection: %v", err)
+	}
+}
+
+// lost checks what an inbox answers that is no more.
+func (f *fixture) lost(i mq.Inbox, queue string) {
+	f.Helper()
+	err := i.Publish(f.ctx(), to(queue), request(i, "lost"))
+	if err == nil || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, mq.ErrReturned) || flow.CodeOf(err) == flow.BadMessage {
+		f.Errorf("Publish() = %v, want that the inbox is no more", err)
+	}
+	if _, err := i.Receive(f.ctx()); err == nil || errors.Is(err, context.DeadlineExceeded) {
+		f.Errorf("Receive() = %v, want that the inbox is no more", err)
+	}
+}
+
+func closingInbox(f *fixture) {
+	b, queue, plain := f.open(), f.queue(), f.queue()
+	f.respond(queue)
+	i, other := f.inbox(b), f.inbox(b)
+	f.roundTrip(i, queue, "before")
+	ended := make(chan error)
+	go func() {
+		_, err := i.Receive(context.Background())
+		ended <- err
+	}()
+	var group sync.WaitGroup
+	for range 4 {
+		group.Go(func() {
+			if err := i.Close(); err != nil {
+				f.Errorf("closing an inbox: %v", err)
+			}
+		})
+	}
+	group.Wait()
+	if err := <-ended; err == nil {
+		f.Error("Receive() ends without an error when the inbox is closed")
+	}
+	f.lost(i, queue)
+	f.roundTrip(other, queue, "other")
+	f.publish(b, plain, "after")
+	if err := b.Close(); err != nil {
+		f.Errorf("closing the broker: %v", err)
+	}
+	f.lost(other, queue)
+	if _, err := b.(mq.Inboxer).OpenInbox(f.ctx()); err == nil || errors.Is(err, context.DeadlineExceeded) {
+		f.Errorf("OpenInbox() of a closed broker = %v, want an error at once", err)
+	}
+}
+
+// blockedInbox opens inboxes, and gives what has to hold for them while the server
+// is blocked, and after it.
+func (f *fixture) blockedInbox(b mq.Broker, queue string) (blocked, recovered func()) {
+	f.Helper()
+	kept, closed := f.inbox(b), f.inbox(b)
+	blocked = func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		err := kept.Publish(ctx, to(queue), request(kept, "blocked"))
+		if err == nil || ctx.Err() != nil || errors.Is(err, mq.ErrUnknown) {
+			f.Errorf("Publish() of an inbox of a blocked server = %v, want at once that nothing was sent", err)
+		}
+		if _, err := b.(mq.Inboxer).OpenInbox(ctx); err == nil || ctx.Err() != nil {
+			f.Errorf("OpenInbox() of a blocked server = %v, want an error at once", err)
+		}
+		if err := closed.Close(); err != nil {
+			f.Errorf("closing an inbox of a blocked server: %v", err)
+		}
+		f.lost(closed, queue)
+	}
+	recovered = func() {
+		f.ask(kept, queue, "recovered")
+		f.noReply(kept)
+	}
+	return blocked, recovered
+}
