@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -119,6 +120,13 @@ func (g *Gateway) Stop(t testing.TB) {
 	}
 }
 
+// Kill ends the process at once, as a failure of its machine would.
+func (g *Gateway) Kill() {
+	_ = g.cmd.Process.Kill()
+	<-g.ended
+	_ = g.cmd.Wait() // how it ended is known
+}
+
 // Logged returns the lines whose message begins with text.
 func (g *Gateway) Logged(text string) []map[string]any {
 	g.mu.Lock()
@@ -165,6 +173,37 @@ func (g *Gateway) WaitReady(t testing.TB, status int) {
 	Eventually(t, func() error {
 		if got, body := g.Probe(t, "/actuator/health/readiness"); got != status {
 			return fmt.Errorf("readiness = %d %s, want %d", got, body, status)
+		}
+		return nil
+	})
+}
+
+// Metric is the value of a series, such as gateway_requests_waiting or
+// gateway_replies_total{result="late"}.
+func (g *Gateway) Metric(t testing.TB, series string) float64 {
+	t.Helper()
+	_, text := g.Probe(t, "/actuator/prometheus")
+	for line := range strings.Lines(text) {
+		value, found := strings.CutPrefix(line, series+" ")
+		if !found {
+			continue
+		}
+		number, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
+		if err != nil {
+			t.Fatalf("metric %s is %q: %v", series, value, err)
+		}
+		return number
+	}
+	t.Fatalf("there is no metric %s", series)
+	return 0
+}
+
+// WaitMetric waits until a series has the value.
+func (g *Gateway) WaitMetric(t testing.TB, series string, want float64) {
+	t.Helper()
+	Eventually(t, func() error {
+		if got := g.Metric(t, series); got != want {
+			return fmt.Errorf("%s = %v, want %v", series, got, want)
 		}
 		return nil
 	})

@@ -17,23 +17,26 @@ import (
 	pb "mqgateway/api/proto/gateway"
 )
 
-// Service is a microservice that takes calls under any authority.
+// Service is a microservice that takes messages and answers requests, under any
+// authority.
 type Service struct {
-	pb.UnimplementedMessageAsyncChannelServer
 	// Address is where it listens, as host:port.
 	Address string
 	server  *grpc.Server
 
-	mu    sync.Mutex // guards all below
-	calls []Call
-	fail  codes.Code    // what calls are answered with
-	hold  chan struct{} // calls wait for it
+	mu     sync.Mutex // guards all below
+	calls  []Call
+	fail   codes.Code    // what calls are answered with
+	hold   chan struct{} // calls wait for it
+	answer func(*pb.ProtoMessage) *pb.ProtoMessage
 }
 
 // Call is one call that a service got.
 type Call struct {
 	Authority string
 	Message   *pb.ProtoMessage
+	// Sync tells that it came by MessageSyncChannel.
+	Sync bool
 }
 
 // Serve runs a service until the test ends; address is empty for a free port.
@@ -46,8 +49,9 @@ func Serve(t testing.TB, address string) *Service {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Service{Address: listener.Addr().String(), server: grpc.NewServer()}
-	pb.RegisterMessageAsyncChannelServer(s.server, s)
+	s := &Service{Address: listener.Addr().String(), server: grpc.NewServer(), answer: echo}
+	pb.RegisterMessageAsyncChannelServer(s.server, asyncChannel{service: s})
+	pb.RegisterMessageSyncChannelServer(s.server, syncChannel{service: s})
 	ended := make(chan struct{})
 	go func() { defer close(ended); _ = s.server.Serve(listener) }()
 	t.Cleanup(func() { s.Stop(); <-ended })
@@ -57,12 +61,42 @@ func Serve(t testing.TB, address string) *Service {
 // Stop ends the service before the test does.
 func (s *Service) Stop() { s.server.Stop() }
 
+// asyncChannel takes messages.
+type asyncChannel struct {
+	pb.UnimplementedMessageAsyncChannelServer
+	service *Service
+}
+
 // ProcessMessage implements the asynchronous channel.
-func (s *Service) ProcessMessage(ctx context.Context, in *pb.ProtoMessage) (*pb.Heartbeat, error) {
+func (c asyncChannel) ProcessMessage(ctx context.Context, in *pb.ProtoMessage) (*pb.Heartbeat, error) {
+	if _, err := c.service.take(ctx, in, false); err != nil {
+		return nil, err
+	}
+	return &pb.Heartbeat{Timestamp: time.Now().UnixMilli(), MessageId: in.GetMessageId()}, nil
+}
+
+// syncChannel answers requests.
+type syncChannel struct {
+	pb.UnimplementedMessageSyncChannelServer
+	service *Service
+}
+
+// ProcessMessage implements the synchronous channel.
+func (c syncChannel) ProcessMessage(ctx context.Context, in *pb.ProtoMessage) (*pb.ProtoMessage, error) {
+	answer, err := c.service.take(ctx, in, true)
+	if err != nil {
+		return nil, err
+	}
+	return answer(in), nil
+}
+
+// take notes a call, waits and fails as the test wants it, and returns how it is
+// answered.
+func (s *Service) take(ctx context.Context, in *pb.ProtoMessage, sync bool) (answer func(*pb.ProtoMessage) *pb.ProtoMessage, err error) {
 	headers, _ := metadata.FromIncomingContext(ctx)
 	s.mu.Lock()
-	s.calls = append(s.calls, Call{headers.Get(":authority")[0], in})
-	fail, hold := s.fail, s.hold
+	s.calls = append(s.calls, Call{headers.Get(":authority")[0], in, sync})
+	fail, hold, answer := s.fail, s.hold, s.answer
 	s.mu.Unlock()
 	if hold != nil {
 		select {
@@ -74,8 +108,11 @@ func (s *Service) ProcessMessage(ctx context.Context, in *pb.ProtoMessage) (*pb.
 	if fail != codes.OK {
 		return nil, status.Error(fail, "as the test wants it")
 	}
-	return &pb.Heartbeat{Timestamp: time.Now().UnixMilli(), MessageId: in.GetMessageId()}, nil
+	return answer, nil
 }
+
+// echo answers with the body of the request and nothing else.
+func echo(in *pb.ProtoMessage) *pb.ProtoMessage { return &pb.ProtoMessage{Body: in.GetBody()} }
 
 // Set makes calls wait until hold is closed, unless it is nil, and then fail,
 // unless that is OK.
@@ -83,6 +120,14 @@ func (s *Service) Set(fail codes.Code, hold chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.fail, s.hold = fail, hold
+}
+
+// Answer makes answer the answer to requests; without it they are answered with
+// their own body.
+func (s *Service) Answer(answer func(*pb.ProtoMessage) *pb.ProtoMessage) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.answer = answer
 }
 
 // Calls are the calls so far.
