@@ -74,14 +74,14 @@ func (b *bench) measure(ctx context.Context) error {
 		}
 		report.Results = append(report.Results, summarize(result))
 		fmt.Print(report.Results[len(report.Results)-1])
+		if err := report.write(b.options.json); err != nil { // each time: a run is long
+			return err
+		}
 	}
-	switch {
-	case len(report.Results) == 0:
+	if len(report.Results) == 0 {
 		return errNoCase
-	case b.options.json == "":
-		return nil
 	}
-	return report.write(b.options.json)
+	return nil
 }
 
 // result is what the rounds of a scenario gave.

@@ -143,16 +143,24 @@ func (b *broker) await(check func(amqp.Queue) error) error {
 
 // take reads and acknowledges so many messages.
 func (b *broker) take(messages int) (map[string]amqp.Delivery, error) {
+	ch, err := b.conn.Channel()
+	if err != nil {
+		return nil, fmt.Errorf("opening a channel: %w", err)
+	}
+	defer func() { _ = ch.Close() }()
+	deliveries, err := ch.Consume(queue, "", true, false, false, false, nil)
+	if err != nil {
+		return nil, fmt.Errorf("reading queue %q: %w", queue, err)
+	}
 	byID := map[string]amqp.Delivery{}
+	late := time.After(patience)
 	for range messages {
-		d, ok, err := b.ch.Get(queue, true)
-		if err != nil {
-			return nil, fmt.Errorf("reading queue %q: %w", queue, err)
-		}
-		if !ok {
+		select {
+		case d := <-deliveries:
+			byID[d.MessageId] = d
+		case <-late:
 			return nil, fmt.Errorf("reading queue %q: %d messages, want %d", queue, len(byID), messages)
 		}
-		byID[d.MessageId] = d
 	}
 	return byID, nil
 }

@@ -165,8 +165,11 @@ func (r result) medians(side string) sample {
 	}
 }
 
-// write writes the report as JSON.
+// write writes the report as JSON; an empty name does not want it.
 func (r *report) write(file string) error {
+	if file == "" {
+		return nil
+	}
 	text, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return err
