@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -41,14 +42,14 @@ func (b *Broker) ensure(ctx context.Context, s *session, q mq.Queue) (jetstream.
 		if q.Kind == mq.Existing {
 			return nil, fmt.Errorf("%w: NATS has no stream %q for queue %q; make it, or set mq.connection.declareQueues", mq.ErrNoQueue, streamName(q.Name), q.Name)
 		}
-		stream, err = createStream(ctx, s, q.Name)
+		stream, err = createStream(ctx, s, q)
 	}
 	if err != nil {
 		return nil, s.explain(fmt.Errorf("looking up queue %q: %w", q.Name, err))
 	}
 	consumer, err := stream.Consumer(ctx, consumerName)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
-		consumer, err = stream.CreateConsumer(ctx, b.consumerConfig())
+		consumer, err = stream.CreateConsumer(ctx, b.consumerConfig(expiresOf(stream.CachedInfo())))
 	}
 	if err != nil {
 		return nil, s.explain(fmt.Errorf("looking up the consumer of queue %q: %w", q.Name, err))
@@ -57,17 +58,22 @@ func (b *Broker) ensure(ctx context.Context, s *session, q mq.Queue) (jetstream.
 }
 
 // createStream makes the stream of a queue. Another process may do the same at
-// the same time: the server takes equal requests as one.
-func createStream(ctx context.Context, s *session, queue string) (jetstream.Stream, error) {
+// the same time: the server takes equal requests as one. Who makes a queue that
+// goes without a reader takes away those of others that had to go.
+func createStream(ctx context.Context, s *session, q mq.Queue) (jetstream.Stream, error) {
 	cfg := jetstream.StreamConfig{
-		Name:        streamName(queue),
-		Description: "queue " + queue,
-		Subjects:    []string{subjectName(queue)},
+		Name:        streamName(q.Name),
+		Description: "queue " + q.Name,
+		Subjects:    []string{subjectName(q.Name)},
 		Retention:   jetstream.WorkQueuePolicy,
 		Storage:     jetstream.FileStorage,
 		Discard:     jetstream.DiscardNew,
 		AllowMsgTTL: true,
 		Replicas:    1,
+	}
+	expire(&cfg, q)
+	if q.Expires > 0 {
+		sweep(ctx, s)
 	}
 	if s.nc.ConnectedClusterName() != "" {
 		cfg.Replicas = clusterReplicas
@@ -81,8 +87,13 @@ func createStream(ctx context.Context, s *session, queue string) (jetstream.Stre
 }
 
 // consumerConfig delivers for ever, and bounds nothing: each reader asks for
-// what it can take.
-func (b *Broker) consumerConfig() jetstream.ConsumerConfig {
+// what it can take. The server takes the consumer away when its queue stays for
+// so long without a request, and without a sign of life of a message in work,
+// which comes several times in each ack wait.
+func (b *Broker) consumerConfig(expires time.Duration) jetstream.ConsumerConfig {
+	if expires > 0 {
+		expires = max(expires, b.ackWait)
+	}
 	return jetstream.ConsumerConfig{
 		Durable:       consumerName,
 		AckPolicy:     jetstream.AckExplicitPolicy,
@@ -90,5 +101,7 @@ func (b *Broker) consumerConfig() jetstream.ConsumerConfig {
 		MaxDeliver:    -1,
 		MaxAckPending: -1,
 		MaxWaiting:    maxWaiting,
+
+		InactiveThreshold: expires,
 	}
 }

@@ -23,6 +23,14 @@
 //     although the server would take its ack, and is given back by the next
 //     Subscribe to its queue, or after the consumer's ack wait.
 //
+// A queue that was declared with Expires keeps each message no longer than that,
+// read or not. Once it had no reader for so long, the server takes its consumer away,
+// and the next one who declares such a queue, of any name, the queue itself.
+//
+// There are no inboxes ([mq.Inboxer]): a reply by plain NATS would pass neither the
+// queues nor the programs that know them, so that reply queues serve instead.
+// Configuration refuses the reply mode DIRECT.
+//
 // The embedded server forces each message to disk before it accepts it
 // ([EmbeddedConfig].Sync), one after the other in each queue, so that the disk
 // decides how many messages a second a queue takes.

@@ -1,0 +1,65 @@
+package jetstream_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"mqgateway/internal/flow"
+	"mqgateway/internal/mq"
+	"mqgateway/internal/mq/jetstream"
+)
+
+// expiring is a queue that goes soon.
+func expiring(name string) mq.Queue {
+	return mq.Queue{Name: name, Prefetch: 1, Kind: mq.Quorum, Expires: 300 * time.Millisecond}
+}
+
+func TestQueuesWithoutReadersGo(t *testing.T) {
+	t.Parallel()
+	embedded := startEmbedded(t, jetstream.EmbeddedConfig{Sync: "1s"})
+	operator, broker := newOperator(t, embedded.NATS()), openEmbedded(t, embedded)
+	broker.SetAckWait(time.Second)
+	declare(t, broker, "forever")
+	publish(t, broker, "forever", flow.Message{ID: "kept"})
+	read, inWork := subscribeExpiring(t, broker, "read"), subscribeExpiring(t, broker, "in.work")
+	publish(t, broker, "in.work", flow.Message{ID: "slow"})
+	slow := receive(t, inWork)
+	if err := broker.Declare(t.Context(), expiring("unread")); err != nil {
+		t.Fatal(err)
+	}
+	publish(t, broker, "unread", flow.Message{ID: "lost"})
+
+	eventually(t, "the message is dropped", func() bool { return operator.Messages(t, "unread") == 0 })
+	n := 0
+	eventually(t, "the queue without a reader goes", func() bool {
+		n++
+		if err := broker.Declare(t.Context(), expiring(fmt.Sprint("other-", n))); err != nil {
+			t.Fatal(err)
+		}
+		return operator.Messages(t, "unread") == -1
+	})
+
+	publish(t, broker, "read", flow.Message{ID: "reply"})
+	settle(t, receive(t, read), mq.Ack)
+	settle(t, slow, mq.Ack)
+	publish(t, broker, "in.work", flow.Message{ID: "next"})
+	settle(t, receive(t, inWork), mq.Ack)
+	if got := operator.Messages(t, "forever"); got != 1 {
+		t.Errorf("the queue that stays has %d messages, want 1", got)
+	}
+
+	again := subscribeExpiring(t, broker, "unread")
+	publish(t, broker, "unread", flow.Message{ID: "again"})
+	settle(t, receive(t, again), mq.Ack)
+}
+
+func subscribeExpiring(t *testing.T, broker mq.Broker, name string) mq.Subscription {
+	t.Helper()
+	s, err := broker.Subscribe(t.Context(), expiring(name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { closeQuietly(t, s) })
+	return s
+}
