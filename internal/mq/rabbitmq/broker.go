@@ -21,6 +21,8 @@ type Broker struct {
 	states     *states
 	tasks      tasks
 	stopDials  context.CancelFunc
+	// connectAside opens a connection of its own to a host, which stop ends.
+	connectAside func(address) (s *session, stop func(), err error)
 }
 
 var (
@@ -65,6 +67,15 @@ func Open(cfg Config) (*Broker, error) {
 func (b *Broker) connectBy(addresses []address) {
 	ctx, cancel := context.WithCancel(context.Background())
 	b.stopDials = cancel
+	b.connectAside = func(a address) (*session, func(), error) {
+		s, err := b.connect(ctx, a, "check")
+		if err != nil {
+			return nil, nil, err
+		}
+		b.tasks.group.Go(func() { s.watch(func(mq.State) {}) })
+		live := context.AfterFunc(ctx, s.socket.kill)
+		return s, func() { live(); s.close() }, nil
+	}
 	for _, link := range []struct {
 		to      *lazy[session]
 		purpose string

@@ -33,6 +33,9 @@ func (s *session) ensure(ctx context.Context, q mq.Queue) error {
 	if len(q.Name) > maxShort {
 		return fmt.Errorf("queue %q: the name has %d bytes; the limit is %d", clip(q.Name), len(q.Name), maxShort)
 	}
+	if strings.HasPrefix(q.Name, directReplyTo) {
+		return fmt.Errorf("%w: %q: it is a reply address of RabbitMQ", mq.ErrNoQueue, clip(q.Name))
+	}
 	err := s.aside(ctx, func(ch *throwAway) error {
 		_, err := ch.QueueDeclarePassive(q.Name, true, false, false, false, nil)
 		return err

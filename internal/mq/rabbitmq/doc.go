@@ -8,4 +8,8 @@
 // all. Whatever the author of a message can put in it is checked before the
 // client library sees it, because the answer to a bad frame is the end of a
 // channel, or a connection, that other messages share.
+//
+// An inbox ([Broker.OpenInbox]) is RabbitMQ's direct reply-to. A reply to such an
+// address comes at most once: Publish is nil when the broker has it, whether or
+// not somebody waits for it still.
 package rabbitmq

@@ -6,6 +6,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"mqgateway/internal/flow"
+	"mqgateway/internal/mq"
 )
 
 // SharedChannel is the channel that publishes share now, to see that it is still
@@ -28,4 +29,9 @@ func (b *Broker) PublishUnchecked(ctx context.Context, to flow.Address, p *amqp.
 		return err
 	}
 	return s.publish(ctx, to, p)
+}
+
+// PublishUncheckedOn is the same on an inbox.
+func PublishUncheckedOn(ctx context.Context, i mq.Inbox, to flow.Address, p *amqp.Publishing) error {
+	return i.(*inbox).publish(ctx, to, p)
 }

@@ -74,9 +74,8 @@ func checkHeader(name string, value any, size int) error {
 	if size > maxHeaderSize {
 		return fmt.Errorf("has %d bytes; the limit is %d", size, maxHeaderSize)
 	}
-	// https://www.rabbitmq.com/docs/sender-selected
-	if _, isArray := value.([]any); !isArray && (name == "CC" || name == "BCC") {
-		return fmt.Errorf("is not an array of routing keys, which the broker demands of %s", name)
+	if name == "CC" || name == "BCC" {
+		return checkRoutingKeys(value)
 	}
 	return nil
 }

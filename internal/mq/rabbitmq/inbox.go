@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -13,16 +12,6 @@ import (
 	"mqgateway/internal/flow"
 	"mqgateway/internal/mq"
 )
-
-// directReplyTo is the reply-to of requests whose replies come back by the channel
-// that they were published on. The broker puts another name in its place, with
-// the same beginning and a dot (https://www.rabbitmq.com/docs/direct-reply-to).
-const directReplyTo = "amq.rabbitmq.reply-to"
-
-// isDirectReply tells that an address is the one that the broker gave to a request.
-func isDirectReply(to flow.Address) bool {
-	return to.Exchange == "" && strings.HasPrefix(to.Key, directReplyTo+".")
-}
 
 // inbox is a channel of its own on the publishing connection: the replies come
 // by the channel of the requests.
@@ -86,16 +75,20 @@ func (i *inbox) Publish(ctx context.Context, to flow.Address, m *flow.Message) e
 	if err != nil {
 		return err
 	}
+	return i.publish(ctx, to, p)
+}
+
+func (i *inbox) publish(ctx context.Context, to flow.Address, p *amqp.Publishing) error {
 	if err := i.over(); err != nil {
 		return fmt.Errorf("nothing was sent: %w", err)
 	}
-	if err := i.session.findExchange(ctx, to.Exchange); err != nil {
+	if err := i.session.find(ctx, to); err != nil {
 		return err
 	}
 	if _, suspect := i.session.suspects.Load(to.Exchange); suspect {
 		return fmt.Errorf("%w: a message to exchange %q ended a channel before; the user may not be allowed to write there", mq.ErrNacked, to.Exchange)
 	}
-	err = i.send(ctx, to, p)
+	err := i.send(ctx, to, p)
 	switch {
 	case errors.Is(err, errCulprit):
 		return i.session.refusal(to, err)

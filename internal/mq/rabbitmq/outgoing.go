@@ -45,7 +45,7 @@ func (s *session) outgoing(to flow.Address, m *flow.Message) (*amqp.Publishing, 
 	if err != nil {
 		return nil, err
 	}
-	if m.UserID != "" && m.UserID != s.user {
+	if m.UserID != "" && m.UserID != s.address.username {
 		return nil, flow.Errorf(flow.BadMessage, "UserIdentifier %q is not the user of the connection, which the broker would refuse", m.UserID)
 	}
 	if p.Expiration, err = expiration(m.Expiry); err != nil {

@@ -45,7 +45,7 @@ func (s *session) prepare(ctx context.Context, to flow.Address, m *flow.Message)
 // publish sends a message on the channel that all share. When that ends
 // under it, the message is tried once more, alone.
 func (s *session) publish(ctx context.Context, to flow.Address, p *amqp.Publishing) error {
-	if err := s.findExchange(ctx, to.Exchange); err != nil {
+	if err := s.find(ctx, to); err != nil {
 		return err
 	}
 	if _, suspect := s.suspects.Load(to.Exchange); suspect {
@@ -65,10 +65,16 @@ func (s *session) publish(ctx context.Context, to flow.Address, p *amqp.Publishi
 	return s.publishAlone(ctx, to, p)
 }
 
-// findExchange is an error when the exchange is missing, or can't be looked up.
-func (s *session) findExchange(ctx context.Context, name string) error {
-	err := s.knowsExchange(ctx, name)
-	if err == nil || errors.Is(err, mq.ErrReturned) {
+// find looks up what the broker would end a channel over, or a connection, if it
+// were missing.
+func (s *session) find(ctx context.Context, to flow.Address) error {
+	var err error
+	if isDirectReply(to) {
+		err = s.knowsReply(ctx, to.Key)
+	} else {
+		err = s.knowsExchange(ctx, to.Exchange)
+	}
+	if err == nil || errors.Is(err, mq.ErrReturned) || flow.CodeOf(err) == flow.BadMessage {
 		return err
 	}
 	return fmt.Errorf("nothing was sent: %w", err)

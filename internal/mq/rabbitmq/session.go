@@ -23,10 +23,10 @@ const (
 
 // session is one connection while it lives. Nothing of it is used on another.
 type session struct {
-	broker *Broker
-	conn   *amqp.Connection
-	socket *socket
-	user   string
+	broker  *Broker
+	conn    *amqp.Connection
+	socket  *socket
+	address address
 
 	// closes and blocks are what the library tells watch.
 	closes chan *amqp.Error
@@ -48,15 +48,21 @@ type session struct {
 	exchanges sync.Map
 	writable  sync.Map
 	suspects  sync.Map
+	// nodes are those of the broker that replies were published to; probing is held
+	// by who looks for another one.
+	nodes   sync.Map
+	probing chan struct{}
 }
 
 func newSession(b *Broker, conn *amqp.Connection, socket *socket, a address) *session {
 	s := &session{
-		broker: b, conn: conn, socket: socket, user: a.username,
+		broker: b, conn: conn, socket: socket, address: a,
 		closes: conn.NotifyClose(make(chan *amqp.Error, 1)),
 		blocks: conn.NotifyBlocked(make(chan amqp.Blocking, 16)),
 		lost:   make(chan struct{}),
 		spare:  make(chan struct{}, maxThrowAway),
+
+		probing: make(chan struct{}, 1),
 	}
 	s.window = lazy[window]{
 		tasks: &b.tasks,

@@ -3,6 +3,7 @@ package rabbitmq_test
 import (
 	"context"
 	"errors"
+	"math"
 	"strconv"
 	"strings"
 	"sync"
@@ -48,6 +49,7 @@ func TestDeclare(t *testing.T) {
 		{"classic", mq.Queue{Name: "c", Kind: mq.Classic}},
 		{"quorum", mq.Queue{Name: "q", Kind: mq.Quorum}},
 		{"unlimited quorum", mq.Queue{Name: "u", Kind: mq.Quorum, Unlimited: true}},
+		{"longest life", mq.Queue{Name: "l", Kind: mq.Quorum, Expires: math.MaxInt64}},
 		{"there already, as another kind", mq.Queue{Name: "c", Kind: mq.Quorum}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -56,6 +58,9 @@ func TestDeclare(t *testing.T) {
 			}
 			publish(t, b, tt.q.Name, &flow.Message{})
 		})
+	}
+	if err := b.Declare(within(t), mq.Queue{Name: "shortest life", Kind: mq.Classic, Expires: 1}); err != nil {
+		t.Error(err)
 	}
 	tt := mq.Queue{Name: "subscribed", Kind: mq.Quorum, Prefetch: 1}
 	sub, err := b.Subscribe(within(t), tt)

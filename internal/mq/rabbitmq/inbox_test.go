@@ -1,0 +1,329 @@
+package rabbitmq_test
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"mqgateway/internal/flow"
+	"mqgateway/internal/mq"
+	"mqgateway/internal/mq/rabbitmq"
+	"mqgateway/test/rabbittest"
+)
+
+func openInbox(t testing.TB, b *rabbitmq.Broker) mq.Inbox {
+	t.Helper()
+	i, err := b.OpenInbox(within(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := i.Close(); err != nil {
+			t.Errorf("Close() = %v", err)
+		}
+	})
+	return i
+}
+
+// echo answers the requests on a queue as a foreign program would.
+func echo(t testing.TB, v *rabbittest.VHost, queue string) {
+	t.Helper()
+	declare(t, v, queue)
+	ch := v.Channel(t)
+	requests, err := ch.Consume(queue, "", true, false, false, false, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var group sync.WaitGroup
+	t.Cleanup(group.Wait)
+	t.Cleanup(func() { _ = ch.Close() })
+	group.Go(func() {
+		for d := range requests {
+			_ = ch.Publish("", d.ReplyTo, false, false, amqp.Publishing{CorrelationId: d.MessageId, Body: d.Body})
+		}
+	})
+}
+
+func ask(t testing.TB, i mq.Inbox, queue, id string) {
+	t.Helper()
+	m := &flow.Message{ID: id, ReplyTo: i.Address(), Body: []byte("body of " + id)}
+	if err := i.Publish(within(t), toQueue(queue), m); err != nil {
+		t.Fatal(err)
+	}
+	reply, err := i.Receive(within(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if reply.CorrelID != id || string(reply.Body) != "body of "+id {
+		t.Errorf("the reply is %q to %q, want that to %q", reply.Body, reply.CorrelID, id)
+	}
+	if s := reply.Source; s.Queue != i.Address() || s.Manager != manager || !strings.HasPrefix(s.RoutingKey, i.Address()+".") {
+		t.Errorf("the source is %+v, want queue %q and a name of the broker's", s, i.Address())
+	}
+}
+
+// awaitLoss receives until the inbox is lost.
+func awaitLoss(t testing.TB, i mq.Inbox, want string) {
+	t.Helper()
+	if _, err := i.Receive(within(t)); !strings.Contains(fmt.Sprint(err), want) {
+		t.Errorf("Receive() = %v, want an error with %q", err, want)
+	}
+	err := i.Publish(within(t), toQueue("q"), &flow.Message{})
+	if err == nil || errors.Is(err, mq.ErrUnknown) || !strings.Contains(err.Error(), want) {
+		t.Errorf("Publish() = %v, want an error with %q and that nothing was sent", err, want)
+	}
+}
+
+// What nobody knew of ends the channel of the inbox, and of nobody else.
+func TestInboxIsLostAlone(t *testing.T) {
+	t.Parallel()
+	v := rabbittest.Shared(t).VHost(t)
+	echo(t, v, "q")
+	declare(t, v, "good")
+	if err := v.Channel(t).ExchangeDeclare("inner", "fanout", true, false, true, false, nil); err != nil {
+		t.Fatal(err)
+	}
+	deleted := v.Channel(t)
+	if err := deleted.ExchangeDeclare("gone", "fanout", true, false, false, false, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := deleted.QueueBind("good", "", "gone", false, nil); err != nil {
+		t.Fatal(err)
+	}
+	b := open(t, v)
+	good, other := publishGood(t, b, "good", 4), openInbox(t, b)
+	good.more(1)
+	shared := b.SharedChannel()
+	for _, tt := range []struct {
+		name    string
+		prepare func(i mq.Inbox)
+		to      flow.Address
+		p       amqp.Publishing
+		want    error // nil: BadMessage
+		loss    string
+	}{
+		{name: "poison", to: toQueue("q"), p: amqp.Publishing{Expiration: "1.5"}, loss: "PRECONDITION_FAILED"},
+		{name: "internal exchange", to: flow.Address{Exchange: "inner"}, want: mq.ErrNacked, loss: "ACCESS_REFUSED"},
+		{
+			name: "exchange that is gone", to: flow.Address{Exchange: "gone"}, want: mq.ErrReturned, loss: "NOT_FOUND",
+			prepare: func(i mq.Inbox) {
+				if err := i.Publish(within(t), flow.Address{Exchange: "gone"}, &flow.Message{}); err != nil {
+					t.Fatal(err)
+				}
+				if err := deleted.ExchangeDelete("gone", false, false); err != nil {
+					t.Fatal(err)
+				}
+			},
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			i := openInbox(t, b)
+			if tt.prepare != nil {
+				tt.prepare(i)
+			}
+			err := rabbitmq.PublishUncheckedOn(within(t), i, tt.to, &tt.p)
+			if tt.want == nil && flow.CodeOf(err) != flow.BadMessage || tt.want != nil && !errors.Is(err, tt.want) {
+				t.Errorf("Publish() = %v (code %d), want %v, or else code %d", err, flow.CodeOf(err), tt.want, flow.BadMessage)
+			}
+			awaitLoss(t, i, tt.loss)
+			again := openInbox(t, b)
+			if tt.want != nil { // it is not let near an inbox again
+				if err := again.Publish(within(t), tt.to, &flow.Message{}); !errors.Is(err, tt.want) {
+					t.Errorf("Publish() = %v, want %v", err, tt.want)
+				}
+			}
+			ask(t, again, "q", "again")
+			ask(t, other, "q", "other")
+		})
+	}
+	good.stop()
+	if b.SharedChannel() != shared {
+		t.Error("the shared channel was replaced")
+	}
+}
+
+// Of many in flight nobody is blamed for the end of the channel.
+func TestInboxBlamesNobody(t *testing.T) {
+	t.Parallel()
+	v := rabbittest.Shared(t).VHost(t)
+	declare(t, v, "q")
+	b := open(t, v)
+	for range 5 {
+		i := openInbox(t, b)
+		ctx := within(t)
+		var group sync.WaitGroup
+		for n := range 64 {
+			group.Go(func() {
+				p := &amqp.Publishing{MessageId: "good"}
+				if n == 32 {
+					p.Expiration = "1.5"
+				}
+				err := rabbitmq.PublishUncheckedOn(ctx, i, toQueue("q"), p)
+				blamed := flow.CodeOf(err) == flow.BadMessage || errors.Is(err, mq.ErrReturned) || errors.Is(err, mq.ErrNacked)
+				if n == 32 && err == nil || n != 32 && blamed {
+					t.Errorf("publish %d: %v", n, err)
+				}
+			})
+		}
+		group.Wait()
+		awaitLoss(t, i, "PRECONDITION_FAILED")
+	}
+}
+
+// A place is a publish in flight until its confirm, although its caller has gone.
+func TestFirstOfAnExchangeWaitsForOthers(t *testing.T) {
+	t.Parallel()
+	v := rabbittest.Shared(t).VHost(t)
+	echo(t, v, "q")
+	ch := v.Channel(t)
+	exchanges := []string{"a", "b", "c", "d"}
+	for _, name := range exchanges {
+		if err := errors.Join(ch.ExchangeDeclare(name, "fanout", true, false, false, false, nil), ch.QueueBind("q", "", name, false, nil)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	i, ctx := openInbox(t, open(t, v)), within(t)
+	var group sync.WaitGroup
+	for n := range 200 {
+		group.Go(func() {
+			m := &flow.Message{ID: fmt.Sprint(n), ReplyTo: i.Address()}
+			if err := i.Publish(ctx, flow.Address{Exchange: exchanges[n%len(exchanges)]}, m); err != nil {
+				t.Errorf("Publish() = %v", err)
+			}
+		})
+	}
+	var seen []string
+	for range 200 {
+		m, err := i.Receive(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen = append(seen, m.CorrelID)
+	}
+	group.Wait()
+	slices.Sort(seen)
+	if n := len(slices.Compact(seen)); n != 200 {
+		t.Errorf("%d requests have replies, want 200", n)
+	}
+}
+
+// replyName is a name as the broker makes it for a process on a node.
+func replyName(node string, forge ...byte) string {
+	term := append([]byte{131, 88, 119, byte(len(node))}, node...)
+	term = append(term, 0, 0, 1, 2, 0, 0, 0, 0, 99, 0, 0, 1)
+	copy(term, forge)
+	return "amq.rabbitmq.reply-to." + base64.StdEncoding.EncodeToString(term) + ".q83vASNFZ4mrze8BI0VniQ=="
+}
+
+// Whoever sends a request chooses where the reply goes. Names that the broker did
+// not make would cost the connection.
+func TestForgedReplyAddresses(t *testing.T) {
+	t.Parallel()
+	v := rabbittest.Shared(t).VHost(t)
+	declare(t, v, "q")
+	b := open(t, v)
+	publish(t, b, "q", &flow.Message{})
+	shared := b.SharedChannel()
+	for name, refused := range map[string]bool{
+		"amq.rabbitmq.reply-to.":                  true,
+		"amq.rabbitmq.reply-to..":                 true,
+		"amq.rabbitmq.reply-to.x":                 true,
+		"amq.rabbitmq.reply-to.g1h2AAZ.x==":       true,
+		"amq.rabbitmq.reply-to.eA==.eA==":         true,
+		strings.TrimSuffix(replyName("r@1"), "="): true,
+		replyName("r@1") + ".eA==":                true,
+		replyName("rabbit"):                       true,
+		replyName("rabbit@host"):                  true,
+		replyName("r@-1"):                         true,
+		replyName("\xff@1"):                       true,
+		replyName("@1"):                           true,
+		replyName("reply@1", 131, 104):            true,
+		replyName("reply@1", 131, 88, 118):        true,
+		replyName("reply@1", 131, 88, 119, 6):     true,
+		replyName("reply@1"):                      false,
+		replyName("generated@4294967295"):         false,
+	} {
+		err := b.Publish(within(t), toQueue(name), &flow.Message{})
+		if refused && flow.CodeOf(err) != flow.BadMessage {
+			t.Errorf("Publish() to %q = %v, want code %d", name, err, flow.BadMessage)
+		}
+		if !refused && err != nil && !errors.Is(err, mq.ErrReturned) {
+			t.Errorf("Publish() to %q = %v, want nil or %v", name, err, mq.ErrReturned)
+		}
+		if _, err := b.Subscribe(within(t), mq.Queue{Name: name, Prefetch: 1}); !errors.Is(err, mq.ErrNoQueue) {
+			t.Errorf("Subscribe() to %q = %v, want %v", name, err, mq.ErrNoQueue)
+		}
+	}
+	if err := b.Publish(within(t), toQueue("amq.rabbitmq.reply-to"), &flow.Message{}); !errors.Is(err, mq.ErrReturned) {
+		t.Errorf("Publish() to the name of all inboxes = %v, want %v", err, mq.ErrReturned)
+	}
+	if b.SharedChannel() != shared {
+		t.Error("the shared channel was replaced")
+	}
+}
+
+// Processes that are none of ours, or none at all, on a node that runs.
+func TestReplyToAnotherProcess(t *testing.T) {
+	t.Parallel()
+	v := rabbittest.Shared(t).VHost(t)
+	declare(t, v, "q")
+	b := open(t, v)
+	i := openInbox(t, b)
+	if err := i.Publish(within(t), toQueue("q"), &flow.Message{ReplyTo: i.Address()}); err != nil {
+		t.Fatal(err)
+	}
+	name := receive(t, subscribe(t, b, "q", 1)).Message.ReplyTo
+	publish(t, b, name, &flow.Message{ID: "reply"})
+	shared := b.SharedChannel()
+	process, _, _ := strings.Cut(strings.TrimPrefix(name, "amq.rabbitmq.reply-to."), ".")
+	term, err := base64.StdEncoding.DecodeString(process)
+	if err != nil {
+		t.Fatal(err)
+	}
+	numbers := term[len(term)-12:]
+	for _, forged := range []string{
+		strings.Repeat("\x00", 12), strings.Repeat("\xff", 12), strings.Repeat("\x7f", 12),
+		"\x00\x00\x00\x01\x00\x00\x00\x00" + string(numbers[8:]), string(numbers),
+	} {
+		copy(numbers, forged)
+		another := "amq.rabbitmq.reply-to." + base64.StdEncoding.EncodeToString(term) + ".q83vASNFZ4mrze8BI0VniQ=="
+		publish(t, b, another, &flow.Message{ID: "astray"})
+	}
+	publish(t, b, name, &flow.Message{ID: "another reply"})
+	for _, want := range []string{"reply", "another reply"} {
+		if m, err := i.Receive(within(t)); err != nil || m.ID != want {
+			t.Errorf("Receive() = %+v, %v, want message %q", m, err, want)
+		}
+	}
+	if b.SharedChannel() != shared {
+		t.Error("the shared channel was replaced")
+	}
+}
+
+func BenchmarkInbox(b *testing.B) {
+	v := rabbittest.Shared(b).VHost(b)
+	echo(b, v, "q")
+	i := openInbox(b, open(b, v))
+	m := &flow.Message{ID: "id", ReplyTo: i.Address(), Persistence: flow.NonPersistent, Body: make([]byte, 1024)}
+	b.ReportAllocs()
+	b.SetParallelism(16)
+	b.ResetTimer()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if err := i.Publish(b.Context(), toQueue("q"), m); err != nil {
+				b.Error(err)
+				return
+			}
+			if _, err := i.Receive(b.Context()); err != nil {
+				b.Error(err)
+				return
+			}
+		}
+	})
+}
