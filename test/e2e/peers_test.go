@@ -5,8 +5,10 @@ import (
 	"testing"
 
 	amqp "github.com/rabbitmq/amqp091-go"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
 
 	pb "mqgateway/api/proto/gateway"
 	"mqgateway/test/gatewaytest"
@@ -88,4 +90,14 @@ func dial(t *testing.T, g *gatewaytest.Gateway) *grpc.ClientConn {
 func client(t *testing.T, g *gatewaytest.Gateway) pb.MessageAsyncChannelClient {
 	t.Helper()
 	return pb.NewMessageAsyncChannelClient(dial(t, g))
+}
+
+// codeOf is the gateway's code of a failed call; empty when it gave none.
+func codeOf(err error) string {
+	for _, d := range status.Convert(err).Details() {
+		if info, ok := d.(*errdetails.ErrorInfo); ok && info.GetDomain() == "mq-gateway" {
+			return info.GetMetadata()["code"]
+		}
+	}
+	return ""
 }

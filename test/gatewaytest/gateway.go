@@ -137,18 +137,32 @@ func (g *Gateway) Logged(text string) []map[string]any {
 	})
 }
 
-// WaitForLog returns the first line whose message begins with text.
+// WaitForLog returns the first line whose message begins with text. A gateway
+// that has ended without one fails the test at once.
 func (g *Gateway) WaitForLog(t testing.TB, text string) map[string]any {
 	t.Helper()
 	var line map[string]any
 	Eventually(t, func() error {
+		ended := g.hasEnded()
 		if lines := g.Logged(text); len(lines) > 0 {
 			line = lines[0]
 			return nil
 		}
+		if ended {
+			t.Fatalf("the gateway has ended with no line %q in the log", text)
+		}
 		return fmt.Errorf("no line %q in the log", text)
 	})
 	return line
+}
+
+func (g *Gateway) hasEnded() bool {
+	select {
+	case <-g.ended:
+		return true
+	default:
+		return false
+	}
 }
 
 // Probe returns the status code and the body of a health path.
