@@ -138,7 +138,7 @@ func runGateway(ctx context.Context, cfg config.Config, o gatewayOptions) error 
 	}
 	defer func() { _ = server.Close() }()
 
-	callers, err := grpcclient.Open(cfg.GRPC.Client)
+	callers, err := grpcclient.Open(cfg.GRPC.Client, grpcclient.Options{Answer: outbound.Answer})
 	if err != nil {
 		return err
 	}

@@ -15,8 +15,16 @@ import (
 	"mqgateway/internal/flow"
 )
 
+// Options are what a caller needs beside its configuration.
+type Options struct {
+	// Answer makes the reply of what a service answered to a request; call has the
+	// header and trailer metadata of the answer. It has to be set where Sync is called.
+	Answer func(request *flow.Message, p *gateway.ProtoMessage, call *flow.Call) (*flow.Message, error)
+}
+
 // Caller calls microservices. It may be used by many goroutines at once.
 type Caller struct {
+	options  Options
 	settings *settingsBook
 	targets  targets
 	closed   atomic.Bool
@@ -24,8 +32,8 @@ type Caller struct {
 
 // Open makes a caller; it connects when the first call needs it. Close has to be
 // called.
-func Open(cfg Config) (*Caller, error) {
-	c := &Caller{settings: newSettingsBook(cfg.Settings)}
+func Open(cfg Config, options Options) (*Caller, error) {
+	c := &Caller{options: options, settings: newSettingsBook(cfg.Settings)}
 	if cfg.Routing == direct {
 		c.targets = newDirectTargets()
 		return c, nil
@@ -54,7 +62,7 @@ func (c *Caller) Async(ctx context.Context, m *flow.Message) (*flow.Message, err
 }
 
 // call is one unary call of a method of the message's destination.
-func (c *Caller) call(ctx context.Context, m *flow.Message, method string, answer proto.Message) error {
+func (c *Caller) call(ctx context.Context, m *flow.Message, method string, answer proto.Message, captured ...grpc.CallOption) error {
 	authority := m.Route.Destination
 	if authority == "" {
 		return flow.Errorf(flow.Internal, "message of route %q has no destination", m.Route.Name)
@@ -74,7 +82,7 @@ func (c *Caller) call(ctx context.Context, m *flow.Message, method string, answe
 	defer cancel()
 	options := append(slices.Clip(s.options), grpc.CallAuthority(authority))
 	start := time.Now()
-	err = conn.Invoke(s.context(work), method, request, answer, options...)
+	err = conn.Invoke(s.context(work), method, request, answer, append(options, captured...)...)
 	m.Away += time.Since(start)
 	if err != nil {
 		return failure{

@@ -35,7 +35,7 @@ func ExampleCaller() {
 
 	caller, err := grpcclient.Open(grpcclient.Config{Settings: map[string]grpcclient.SettingsConfig{
 		"default": {Hostname: "127.0.0.1", Port: listener.Addr().(*net.TCPAddr).Port},
-	}})
+	}}, grpcclient.Options{})
 	if err != nil {
 		fmt.Println(err)
 		return

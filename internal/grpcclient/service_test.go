@@ -89,7 +89,7 @@ func open(t testing.TB, cfg grpcclient.Config) *grpcclient.Caller {
 	if err := cfg.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	caller, err := grpcclient.Open(cfg)
+	caller, err := grpcclient.Open(cfg, grpcclient.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package grpcsrv
 
 import (
 	"context"
+	"fmt"
 	"runtime/debug"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"mqgateway/api/proto/gateway"
 	"mqgateway/internal/flow"
@@ -23,7 +25,7 @@ type asyncChannel struct {
 
 // ProcessMessage answers once the handler has made the message safe.
 func (c asyncChannel) ProcessMessage(ctx context.Context, p *gateway.ProtoMessage) (*gateway.Heartbeat, error) {
-	m, _, err := c.server.handle(ctx, c.server.options.Async, p)
+	m, _, err := c.server.handle(ctx, c.server.options.Decode, c.server.options.Async, p)
 	if err != nil {
 		return nil, toStatus(ctx, err)
 	}
@@ -36,25 +38,38 @@ type syncChannel struct {
 	server *Server
 }
 
-// ProcessMessage answers with the reply of the handler.
+// ProcessMessage answers with the reply of the handler, which may have no body.
 func (c syncChannel) ProcessMessage(ctx context.Context, p *gateway.ProtoMessage) (*gateway.ProtoMessage, error) {
-	_, reply, err := c.server.handle(ctx, c.server.options.Sync, p)
+	_, reply, err := c.server.handle(ctx, c.server.options.DecodeSync, c.server.options.Sync, p)
 	if err == nil && reply == nil {
 		err = flow.Errorf(flow.Internal, "handler of a request returned no reply")
 	}
 	if err != nil {
 		return nil, toStatus(ctx, err)
 	}
-	answer, err := mapping.ToProto(reply)
+	answer, err := c.answer(reply)
 	if err != nil {
 		return nil, toStatus(ctx, err)
 	}
 	return answer, nil
 }
 
+// answer makes the answer of a reply. One over the limit is refused here, with a
+// code that tells callers not to ask again: grpc-go would call it RESOURCE_EXHAUSTED.
+func (c syncChannel) answer(reply *flow.Message) (*gateway.ProtoMessage, error) {
+	p, err := mapping.ToProto(reply)
+	if err != nil {
+		return nil, fmt.Errorf("reply %q: %w", reply.ID, err)
+	}
+	if size, limit := int64(proto.Size(p)), c.server.config.MaxMessageSize; size > limit {
+		return nil, flow.Errorf(flow.BadMessage, "reply %q: %d bytes are over the limit of %d (grpc.server.maxMessageSizeInMb)", reply.ID, size, limit)
+	}
+	return p, nil
+}
+
 // handle passes the message of a call to the handler and returns both. A panic
 // on the way costs this call only.
-func (s *Server) handle(ctx context.Context, handler flow.Handler, p *gateway.ProtoMessage) (m, reply *flow.Message, err error) {
+func (s *Server) handle(ctx context.Context, decode Decoder, handler flow.Handler, p *gateway.ProtoMessage) (m, reply *flow.Message, err error) {
 	if s.isStopping() {
 		return nil, nil, flow.Errorf(flow.Overloaded, "gateway is stopping").WithClass(flow.Stopping)
 	}
@@ -64,7 +79,7 @@ func (s *Server) handle(ctx context.Context, handler flow.Handler, p *gateway.Pr
 			err = flow.Errorf(flow.Internal, "panic: %v", cause)
 		}
 	}()
-	m, err = s.options.Decode(p, callOf(ctx))
+	m, err = decode(p, callOf(ctx))
 	if err != nil {
 		return nil, nil, err
 	}

@@ -22,6 +22,7 @@ import (
 	"mqgateway/api/proto/gateway"
 	"mqgateway/internal/flow"
 	"mqgateway/internal/grpcsrv"
+	"mqgateway/internal/mapping"
 )
 
 func TestAsyncAnswersWithTheIDThatIsUsed(t *testing.T) {
@@ -221,7 +222,7 @@ func TestSizesAreBounded(t *testing.T) {
 	s := start(t, grpcsrv.Config{MaxMessageSize: 1000}, grpcsrv.Options{
 		Async: done,
 		Sync: func(context.Context, *flow.Message) (*flow.Message, error) {
-			return &flow.Message{Body: make([]byte, 2000)}, nil
+			return &flow.Message{ID: "r-1", Body: make([]byte, 2000)}, nil
 		},
 	})
 	if _, err := s.async(within(t), &gateway.ProtoMessage{Body: strings.Repeat("x", 900)}); err != nil {
@@ -230,8 +231,10 @@ func TestSizesAreBounded(t *testing.T) {
 	if _, err := s.async(within(t), &gateway.ProtoMessage{Body: strings.Repeat("x", 1001)}); status.Code(err) != codes.ResourceExhausted {
 		t.Errorf("a message over the limit: %v, want RESOURCE_EXHAUSTED", err)
 	}
-	if _, err := s.sync(within(t), &gateway.ProtoMessage{}); status.Code(err) != codes.ResourceExhausted {
-		t.Errorf("a reply over the limit: %v, want RESOURCE_EXHAUSTED", err)
+	_, err := s.sync(within(t), &gateway.ProtoMessage{})
+	code, _ := mapping.CodeOfStatus(status.Convert(err))
+	if code != flow.BadMessage || !strings.Contains(err.Error(), `reply "r-1": 2`) || !strings.Contains(err.Error(), "of 1000 (grpc.server.maxMessageSizeInMb)") {
+		t.Errorf("a reply over the limit: %v, want 606 naming the key", err)
 	}
 }
 

@@ -35,7 +35,9 @@ type Options struct {
 	// nil does not serve it.
 	Sync flow.Handler
 	// Decode makes the message of a call. It has to be set where a channel is served.
-	Decode func(p *gateway.ProtoMessage, call *flow.Call) (*flow.Message, error)
+	Decode Decoder
+	// DecodeSync makes the request of a call of MessageSyncChannel; nil is Decode.
+	DecodeSync Decoder
 	// Ready is what the health service says; nil is always ready.
 	Ready func() bool
 	// Unserved tells callers of a channel that is not served what serves it; empty
@@ -47,10 +49,15 @@ type Options struct {
 	Log *slog.Logger
 }
 
+// Decoder makes the message of what a call carried. Its errors say what is wrong
+// with the call.
+type Decoder func(p *gateway.ProtoMessage, call *flow.Call) (*flow.Message, error)
+
 // Server is the gRPC port of the gateway.
 type Server struct {
+	config   Config
 	options  Options
-	listener net.Listener
+	listener *net.TCPListener
 	grpc     *grpc.Server
 	// stopping is closed when the server takes no more calls.
 	stopping chan struct{}
@@ -62,9 +69,12 @@ func Open(cfg Config, options Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the gRPC port %d (grpc.server.serverPort): %w", cfg.ServerPort, err)
 	}
-	s := &Server{options: withDefaults(options), listener: listener, stopping: make(chan struct{})}
-	s.grpc = grpc.NewServer(s.serverOptions(cfg)...)
-	s.register(cfg.Reflection)
+	cfg.MaxMessageSize = orDefault(cfg.MaxMessageSize, defaultMaxMessageSize)
+	s := &Server{
+		config: cfg, options: withDefaults(options),
+		listener: listener.(*net.TCPListener), stopping: make(chan struct{}),
+	}
+	s.grpc = s.newGRPC()
 	return s, nil
 }
 
@@ -79,9 +89,9 @@ func (s *Server) Close() error {
 	return nil
 }
 
-// Run serves until ctx ends. Then health goes down, new calls are refused, and
-// calls in hand may end within the grace; what is left is cancelled. It is
-// called once.
+// Run serves until ctx ends. Then health goes down, new calls are refused with
+// code Overloaded, and calls in hand may end within the grace; what is left is
+// cancelled. It is called once.
 func (s *Server) Run(ctx context.Context) error {
 	served := make(chan error, 1) // One result; nobody may be waiting yet.
 	go func() { served <- s.grpc.Serve(s.listener) }()
@@ -97,23 +107,6 @@ func (s *Server) Run(ctx context.Context) error {
 	return nil
 }
 
-func (s *Server) drain() {
-	close(s.stopping)
-	drained := make(chan struct{})
-	go func() {
-		s.grpc.GracefulStop()
-		close(drained)
-	}()
-	timer := time.NewTimer(s.options.Grace)
-	defer timer.Stop()
-	select {
-	case <-drained:
-	case <-timer.C:
-		s.grpc.Stop()
-		<-drained
-	}
-}
-
 // isStopping tells that new calls are refused.
 func (s *Server) isStopping() bool {
 	select {
@@ -124,23 +117,25 @@ func (s *Server) isStopping() bool {
 	}
 }
 
-// register adds the services that are served. What is not served is left to
-// unserved, so that reflection does not list it.
-func (s *Server) register(reflect bool) {
+// newGRPC makes a server with the services that are served. What is not served is
+// left to unserved, so that reflection does not list it.
+func (s *Server) newGRPC() *grpc.Server {
+	g := grpc.NewServer(s.serverOptions()...)
 	if s.options.Async != nil {
-		gateway.RegisterMessageAsyncChannelServer(s.grpc, asyncChannel{server: s})
+		gateway.RegisterMessageAsyncChannelServer(g, asyncChannel{server: s})
 	}
 	if s.options.Sync != nil {
-		gateway.RegisterMessageSyncChannelServer(s.grpc, syncChannel{server: s})
+		gateway.RegisterMessageSyncChannelServer(g, syncChannel{server: s})
 	}
-	healthgrpc.RegisterHealthServer(s.grpc, &health{server: s})
-	if reflect {
-		reflection.Register(s.grpc)
+	healthgrpc.RegisterHealthServer(g, &health{server: s})
+	if s.config.Reflection {
+		reflection.Register(g)
 	}
+	return g
 }
 
-func (s *Server) serverOptions(cfg Config) []grpc.ServerOption {
-	size := orDefault(int(cfg.MaxMessageSize), defaultMaxMessageSize)
+func (s *Server) serverOptions() []grpc.ServerOption {
+	cfg, size := s.config, int(s.config.MaxMessageSize)
 	return []grpc.ServerOption{
 		grpc.MaxRecvMsgSize(size),
 		grpc.MaxSendMsgSize(size),
@@ -162,6 +157,9 @@ func (s *Server) serverOptions(cfg Config) []grpc.ServerOption {
 func withDefaults(options Options) Options {
 	if options.Ready == nil {
 		options.Ready = func() bool { return true }
+	}
+	if options.DecodeSync == nil {
+		options.DecodeSync = options.Decode
 	}
 	if options.Unserved == "" {
 		options.Unserved = "set mq.workMode to a mode that serves it"

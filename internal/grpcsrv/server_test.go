@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	healthgrpc "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 
 	"mqgateway/api/proto/gateway"
@@ -126,31 +127,82 @@ func TestStoppingBeforeServing(t *testing.T) {
 	}
 }
 
-func TestDrainingFinishesWhatIsInHand(t *testing.T) {
+// TestDraining holds that calls in hand end well and that others are told why they
+// are refused, on a connection that was there before and on a new one.
+func TestDraining(t *testing.T) {
+	t.Parallel()
+	for _, channel := range []string{"async", "sync"} {
+		t.Run(channel, func(t *testing.T) {
+			t.Parallel()
+			begun, finish := make(chan struct{}), make(chan struct{})
+			handle := func(_ context.Context, m *flow.Message) (*flow.Message, error) {
+				if m.ID == "in hand" {
+					close(begun)
+					<-finish
+				}
+				return &flow.Message{ID: "r-1"}, nil
+			}
+			s := start(t, grpcsrv.Config{}, grpcsrv.Options{Async: handle, Sync: handle, Grace: time.Hour})
+			call := func(r *running, id string) error {
+				if channel == "sync" {
+					_, err := r.sync(within(t), &gateway.ProtoMessage{MessageId: id})
+					return err
+				}
+				_, err := r.async(within(t), &gateway.ProtoMessage{MessageId: id})
+				return err
+			}
+			inHand := make(chan error, 1)
+			go func() { inHand <- call(s, "in hand") }()
+			<-begun
+			s.cancel()
+			waitTold(t, func() error { return call(s, "later") })
+			waitTold(t, func() error { return call(s.again(t), "later") })
+			close(finish)
+			if err := <-inHand; err != nil {
+				t.Errorf("the call in hand: %v", err)
+			}
+			if err := s.stop(); err != nil {
+				t.Errorf("Run: %v", err)
+			}
+			if err := call(s, "too late"); status.Code(err) != codes.Unavailable {
+				t.Errorf("a call after the end: %v, want UNAVAILABLE", err)
+			}
+			if conn, err := net.Dial("tcp", s.Addr()); err == nil {
+				_ = conn.Close() // It is the failure.
+				t.Error("somebody still listens")
+			}
+		})
+	}
+}
+
+func TestHealthDuringTheDrain(t *testing.T) {
 	t.Parallel()
 	begun, finish := make(chan struct{}), make(chan struct{})
-	s := start(t, grpcsrv.Config{}, grpcsrv.Options{Async: func(context.Context, *flow.Message) (*flow.Message, error) {
+	s := start(t, grpcsrv.Config{Reflection: true}, grpcsrv.Options{Grace: time.Hour, Async: func(context.Context, *flow.Message) (*flow.Message, error) {
 		close(begun)
 		<-finish
 		return nil, nil
 	}})
-	answered := make(chan error, 1)
+	inHand := make(chan error, 1)
 	go func() {
 		_, err := s.async(within(t), &gateway.ProtoMessage{})
-		answered <- err
+		inHand <- err
 	}()
 	<-begun
 	s.cancel()
-	waitRefused(t, s.Addr())
+	ctx := within(t)
+	for {
+		answer, err := healthgrpc.NewHealthClient(s.again(t).conn).Check(ctx, &healthgrpc.HealthCheckRequest{})
+		if err == nil && answer.GetStatus() == notServing {
+			break
+		}
+		if ctx.Err() != nil {
+			t.Fatalf("health = %s, %v, want NOT_SERVING", answer.GetStatus(), err)
+		}
+	}
 	close(finish)
-	if err := <-answered; err != nil {
+	if err := <-inHand; err != nil {
 		t.Errorf("the call in hand: %v", err)
-	}
-	if err := s.stop(); err != nil {
-		t.Errorf("Run: %v", err)
-	}
-	if _, err := s.async(within(t), &gateway.ProtoMessage{}); status.Code(err) != codes.Unavailable {
-		t.Errorf("a later call: %v, want UNAVAILABLE", err)
 	}
 }
 
@@ -225,18 +277,34 @@ func TestCallsDuringAStop(t *testing.T) {
 	callers.Wait()
 }
 
-// waitRefused waits until nobody listens.
-func waitRefused(t *testing.T, address string) {
+// again is the same server with a client of its own.
+func (r *running) again(t *testing.T) *running {
+	t.Helper()
+	conn, err := grpc.NewClient("passthrough:///"+r.Addr(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() }) // The test is over.
+	return &running{Server: r.Server, conn: conn}
+}
+
+// waitTold waits until a call is refused with the reason that the gateway stops.
+// Until then calls may succeed or find the moment at which nobody serves.
+func waitTold(t *testing.T, call func() error) {
 	t.Helper()
 	ctx := within(t)
-	for ctx.Err() == nil {
-		conn, err := net.Dial("tcp", address)
-		if err != nil {
+	for {
+		err := call()
+		if code, ok := mapping.CodeOfStatus(status.Convert(err)); ok && code == flow.Overloaded && status.Code(err) == codes.Unavailable {
 			return
 		}
-		_ = conn.Close() // Only the dialling counts.
+		if err != nil && status.Code(err) != codes.Unavailable {
+			t.Fatalf("call during the drain: %v, want UNAVAILABLE", err)
+		}
+		if ctx.Err() != nil {
+			t.Fatalf("calls end in %v, want 607", err)
+		}
 	}
-	t.Fatal("the server still listens")
 }
 
 func TestValidate(t *testing.T) {

@@ -24,38 +24,65 @@ type rank struct {
 // replyToPlace is the rank whose destination is a reply address.
 const replyToPlace = `systemHeaders["ReplyToQ"]`
 
+// requestPlace is the rank of the reply address of the request, for an answer.
+const requestPlace = "ReplyToQ of the request"
+
 // sendQueueKey is the configuration key of the weakest rank.
 const sendQueueKey = "mq.connection.sendQueue"
 
-// destination decides where m goes. A reply address that is used up as the
-// destination is no longer the reply address of m.
-func (o *Outbound) destination(m *flow.Message, information *mq.MqMessageInformation) (flow.Address, error) {
-	chosen := firstOf(o.ranks(m, information))
+// address decides where m goes; missing tells what nobody named when there is
+// no such place. A reply address that is used up as the destination is no longer
+// the reply address of m.
+func (o *Outbound) address(m *flow.Message, ranks []rank, missing string) error {
+	chosen := firstOf(ranks)
 	switch chosen.place {
 	case "":
-		return flow.Address{}, flow.Errorf(flow.BadMessage, "message names no destination, and %s is not set", sendQueueKey)
+		return flow.Errorf(flow.BadMessage, "%s, and %s is not set", missing, sendQueueKey)
 	case replyToPlace:
 		m.ReplyTo, m.ReplyToManager = "", ""
 	}
 	to, err := parseDestination(chosen.queue)
 	if err != nil {
-		return to, flow.Errorf(flow.BadMessage, "%s: %w", chosen.place, err)
+		return flow.Errorf(flow.BadMessage, "%s: %w", chosen.place, err)
 	}
-	return o.on(chosen.manager, to)
+	m.To, err = o.on(chosen.manager, to)
+	return err
 }
 
 // ranks are the places that may name the destination of m, the strongest first.
 func (o *Outbound) ranks(m *flow.Message, information *mq.MqMessageInformation) []rank {
 	var ranks []rank
 	if o.options.CustomDestination {
-		ranks = append(ranks,
-			rank{overrideQueue, m.Call.Value(overrideQueue), m.Call.Value(overrideManager)},
-			rank{"extension.destinationQueue", information.GetDestinationQueue(), information.GetDestinationManager()})
+		ranks = overrides(m.Call, information)
+		if o.options.Role == flow.Consumer {
+			ranks = append(ranks, rank{replyToPlace, m.ReplyTo, m.ReplyToManager})
+		}
 	}
-	if o.options.CustomDestination && o.options.Role == flow.Consumer {
-		ranks = append(ranks, rank{replyToPlace, m.ReplyTo, m.ReplyToManager})
+	return append(ranks, o.sendQueue())
+}
+
+// overrides are the two ranks by which a microservice chooses any queue.
+func overrides(call *flow.Call, information *mq.MqMessageInformation) []rank {
+	return []rank{
+		{overrideQueue, call.Value(overrideQueue), call.Value(overrideManager)},
+		{"extension.destinationQueue", information.GetDestinationQueue(), information.GetDestinationManager()},
 	}
-	return append(ranks, rank{sendQueueKey, o.options.SendQueue, ""})
+}
+
+func (o *Outbound) sendQueue() rank { return rank{sendQueueKey, o.options.SendQueue, ""} }
+
+// answerRanks are the places that may name the destination of an answer. Reply
+// addresses without a manager are on the one that delivered the request.
+func (o *Outbound) answerRanks(m *flow.Message, information *mq.MqMessageInformation, request *flow.Message) []rank {
+	asked := rank{requestPlace, replyToQ.Text(request), replyToQMgr.Text(request)}
+	if !o.options.CustomDestination {
+		return []rank{o.sendQueue(), asked}
+	}
+	own := rank{replyToPlace, m.ReplyTo, m.ReplyToManager}
+	if own.queue != "" && own.manager == "" {
+		own.manager = request.Source.Manager
+	}
+	return append(overrides(m.Call, information), own, asked, o.sendQueue())
 }
 
 // firstOf is the first rank with a queue. A manager alone goes with the queue of

@@ -17,6 +17,15 @@ type OutboundOptions struct {
 	SendQueue string
 	// CustomDestination is mq.connection.sendToCustomDestination.
 	CustomDestination bool
+	// ReplyByCorrelID is mq.replyByCorrelId: answers carry the correlation id of
+	// their requests, rather than their message id.
+	ReplyByCorrelID bool
+	// Tag begins the ids that are made for synchronous requests, by which replies
+	// find the instance that waits for them; empty for none.
+	Tag string
+	// MaxProcessingTime bounds the life of a synchronous request
+	// (mq.syncReceiver.maxProcessingTime); 0 is 30 s.
+	MaxProcessingTime time.Duration
 	// Defaults are mq.outbound.
 	Defaults OutboundConfig
 	// Managers are the ids of the managers that are configured.
@@ -46,6 +55,9 @@ func NewOutbound(options OutboundOptions) *Outbound {
 	if options.Now == nil {
 		options.Now = time.Now
 	}
+	if options.MaxProcessingTime <= 0 {
+		options.MaxProcessingTime = defaultMaxProcessingTime
+	}
 	return &Outbound{options: options, headers: defaultHeaders(options.Defaults.Headers)}
 }
 
@@ -54,6 +66,26 @@ func NewOutbound(options OutboundOptions) *Outbound {
 // by the defaults. What no broker could take is BadMessage naming the field; a
 // manager that is not configured is BrokerFailed.
 func (o *Outbound) FromProto(p *gateway.ProtoMessage, call *flow.Call) (*flow.Message, error) {
+	m, information, err := o.message(p, call, 0)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkIDs(m); err != nil {
+		return nil, err
+	}
+	if m.ID == "" {
+		m.ID, m.IDMade = o.options.NewID(), true
+	}
+	if err := o.address(m, o.ranks(m, information), "message names no destination"); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// message is what all messages for a broker have in common: everything but the
+// ids that the gateway makes, and the destination. System headers of the ignored
+// properties set nothing.
+func (o *Outbound) message(p *gateway.ProtoMessage, call *flow.Call, ignored propertySet) (*flow.Message, *mq.MqMessageInformation, error) {
 	m := &flow.Message{
 		ID:        p.GetMessageId(),
 		CorrelID:  p.GetCorrelationId(),
@@ -63,27 +95,24 @@ func (o *Outbound) FromProto(p *gateway.ProtoMessage, call *flow.Call) (*flow.Me
 	}
 	information, err := unpackExtension(p.GetExtension())
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if err := o.setProperties(m, p.GetSystemHeaders(), information); err != nil {
-		return nil, err
+	if err := o.setProperties(m, p.GetSystemHeaders(), ignored, information); err != nil {
+		return nil, nil, err
 	}
 	if m.Headers, err = o.userHeaders(p.GetUserHeaders()); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if m.ContentType == "" {
 		m.ContentType = contentTypeOf(p.GetBody())
 	}
-	if m.To, err = o.destination(m, information); err != nil {
-		return nil, err
-	}
-	return m, nil
+	return m, information, nil
 }
 
 // setProperties fills m from the weakest to the strongest: system headers, then
 // the extension over them; defaults take what is left.
-func (o *Outbound) setProperties(m *flow.Message, headers map[string]string, information *mq.MqMessageInformation) error {
-	byHeader, err := applySystemHeaders(m, headers)
+func (o *Outbound) setProperties(m *flow.Message, headers map[string]string, ignored propertySet, information *mq.MqMessageInformation) error {
+	byHeader, err := applySystemHeaders(m, headers, ignored)
 	if err != nil {
 		return err
 	}
@@ -97,13 +126,15 @@ func (o *Outbound) setProperties(m *flow.Message, headers map[string]string, inf
 	if m.Persistence == 0 {
 		m.Persistence = o.options.Defaults.persistence()
 	}
-	if m.ID == "" {
-		m.ID, m.IDMade = o.options.NewID(), true
-	}
 	if m.UserID != o.options.User {
 		m.UserID = ""
 	}
 	m.ContentType = correctCharset(m.ContentType)
+	return nil
+}
+
+// checkIDs holds ids that a microservice set against the limit.
+func checkIDs(m *flow.Message) error {
 	if err := checkShort("messageId", m.ID); err != nil {
 		return err
 	}

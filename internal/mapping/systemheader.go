@@ -30,11 +30,26 @@ var slots = func() map[*flow.Property]int {
 	return places
 }()
 
+// propertySet is a set of places in [flow.Properties].
+type propertySet uint32
+
+// propertiesOf are those of these canonical names.
+func propertiesOf(names ...string) propertySet {
+	var set propertySet
+	for _, name := range names {
+		property, _ := flow.PropertyByName(name)
+		set |= 1 << slots[property]
+	}
+	return set
+}
+
+func (s propertySet) has(slot int) bool { return s&(1<<slot) != 0 }
+
 // applySystemHeaders sets the properties that headers name, each once: of
 // several names for one property the canonical one counts, else the first by
-// the alphabet. Names that are unknown or may not be written set nothing. It
-// tells whether the expiry is set.
-func applySystemHeaders(m *flow.Message, headers map[string]string) (expirySet bool, err error) {
+// the alphabet. Names that are unknown, ignored or may not be written set
+// nothing. It tells whether the expiry is set.
+func applySystemHeaders(m *flow.Message, headers map[string]string, ignored propertySet) (expirySet bool, err error) {
 	if len(headers) == 0 {
 		return false, nil
 	}
@@ -43,7 +58,7 @@ func applySystemHeaders(m *flow.Message, headers map[string]string) (expirySet b
 		property, _ := flow.PropertyByName(name)
 		slot, writable := slots[property]
 		h := systemHeader{property, slot, name, value}
-		if writable && value != "" && h.before(chosen[slot]) {
+		if writable && value != "" && !ignored.has(slot) && h.before(chosen[slot]) {
 			chosen[slot] = h
 		}
 	}
