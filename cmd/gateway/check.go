@@ -36,5 +36,5 @@ func newCheckCommand() *cobra.Command {
 func summary(cfg config.Config) string {
 	return fmt.Sprintf("configuration is correct: %s gateway, mode %s, provider %s, %d receive queues, %d routes",
 		map[bool]string{true: "consumer", false: "provider"}[cfg.MQ.SystemType == "sc"], cfg.MQ.WorkMode, cfg.MQ.Provider,
-		len(cfg.MQ.Connection.ReceiveQueue), len(cfg.Routing.RouteList))
+		len(cfg.AsyncQueues())+len(cfg.SyncQueues()), len(cfg.Routing.RouteList))
 }

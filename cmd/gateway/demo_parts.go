@@ -38,6 +38,7 @@ func startDemoService(d *demoStage) (*demoService, error) {
 	s := &demoService{port: port, authorities: map[string]int{}}
 	server := grpc.NewServer()
 	gateway.RegisterMessageAsyncChannelServer(server, s)
+	gateway.RegisterMessageSyncChannelServer(server, demoAnswers{service: s})
 	d.start("sample microservice", func(ctx context.Context) error {
 		defer context.AfterFunc(ctx, server.Stop)()
 		return server.Serve(listener)
@@ -56,6 +57,20 @@ func (s *demoService) ProcessMessage(ctx context.Context, in *gateway.ProtoMessa
 	return &gateway.Heartbeat{Timestamp: time.Now().UnixMilli(), MessageId: in.GetMessageId()}, nil
 }
 
+// demoAnswers is the synchronous API of the sample microservice.
+type demoAnswers struct {
+	gateway.UnimplementedMessageSyncChannelServer
+	service *demoService
+}
+
+// ProcessMessage answers a request.
+func (a demoAnswers) ProcessMessage(ctx context.Context, in *gateway.ProtoMessage) (*gateway.ProtoMessage, error) {
+	if _, err := a.service.ProcessMessage(ctx, in); err != nil {
+		return nil, err
+	}
+	return &gateway.ProtoMessage{Body: "<GetBalanceRs><Balance>10.50</Balance></GetBalanceRs>"}, nil
+}
+
 // called tells how many calls came under how many authorities.
 func (s *demoService) called() (calls, authorities int) {
 	s.mu.Lock()
@@ -66,19 +81,35 @@ func (s *demoService) called() (calls, authorities int) {
 	return calls, len(s.authorities)
 }
 
-// send calls the provider gateway; queue asks for another queue than the
+// send hands the provider gateway a message; queue asks for another queue than the
 // gateway's own when it is not empty.
 func (s *demoService) send(ctx context.Context, address, queue string, m *gateway.ProtoMessage) error {
+	if queue != "" {
+		ctx = metadata.AppendToOutgoingContext(ctx, "x-synapse-override-destination-queue", queue)
+	}
+	return withConnection(address, func(conn *grpc.ClientConn) error {
+		_, err := gateway.NewMessageAsyncChannelClient(conn).ProcessMessage(ctx, m)
+		return err
+	})
+}
+
+// ask sends a request through the provider gateway and returns the reply's body.
+func (s *demoService) ask(ctx context.Context, address string, m *gateway.ProtoMessage) (body string, err error) {
+	err = withConnection(address, func(conn *grpc.ClientConn) error {
+		reply, err := gateway.NewMessageSyncChannelClient(conn).ProcessMessage(ctx, m)
+		body = reply.GetBody()
+		return err
+	})
+	return body, err
+}
+
+func withConnection(address string, call func(*grpc.ClientConn) error) error {
 	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		return err
 	}
 	defer func() { _ = conn.Close() }()
-	if queue != "" {
-		ctx = metadata.AppendToOutgoingContext(ctx, "x-synapse-override-destination-queue", queue)
-	}
-	_, err = gateway.NewMessageAsyncChannelClient(conn).ProcessMessage(ctx, m)
-	return err
+	return call(conn)
 }
 
 // demoPartner is the sample external system: it knows the broker and its queues,
@@ -86,13 +117,16 @@ func (s *demoService) send(ctx context.Context, address, queue string, m *gatewa
 type demoPartner struct {
 	broker *jetstream.Broker
 
-	mu   sync.Mutex // guards read
-	read map[string]int
+	mu      sync.Mutex // guards the rest
+	read    map[string]int
+	answers map[string]string // bodies of replies, by correlation id
 }
 
 // Queues of the partner.
 const (
 	ordersIn      = "ORDERS.IN"
+	balanceIn     = "BALANCE.IN"
+	balanceOut    = "BALANCE.OUT"
 	partnerIn     = "PARTNER.IN"
 	partnerUrgent = "PARTNER.URGENT"
 	partnerOut    = "PARTNER.OUT"
@@ -108,14 +142,14 @@ func startDemoPartner(d *demoStage) (*demoPartner, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &demoPartner{broker: broker, read: map[string]int{}}
+	p := &demoPartner{broker: broker, read: map[string]int{}, answers: map[string]string{}}
 	d.stops = append(d.stops, func() { _ = broker.Close() })
-	for _, queue := range []string{partnerIn, partnerUrgent, partnerOut} {
+	for _, queue := range []string{partnerIn, partnerUrgent, partnerOut, balanceOut} {
 		if err := broker.Declare(d.ctx, mq.Queue{Name: queue, Kind: mq.Quorum}); err != nil {
 			return nil, err
 		}
 	}
-	for _, queue := range []string{partnerIn, partnerUrgent} {
+	for _, queue := range []string{partnerIn, partnerUrgent, balanceOut} {
 		d.start("sample partner", func(ctx context.Context) error { return p.receive(ctx, queue) })
 	}
 	return p, nil
@@ -136,13 +170,35 @@ func (p *demoPartner) receive(ctx context.Context, queue string) error {
 		if err != nil {
 			return err
 		}
+		if err := p.note(ctx, queue, &d.Message); err != nil {
+			return err
+		}
 		if err := d.Settle(mq.Ack); err != nil {
 			return err
 		}
-		p.mu.Lock()
-		p.read[d.Message.ID]++
-		p.mu.Unlock()
 	}
+}
+
+// note remembers a message, and answers it when it asks for a reply.
+func (p *demoPartner) note(ctx context.Context, queue string, m *flow.Message) error {
+	p.mu.Lock()
+	p.read[m.ID]++
+	if queue == balanceOut {
+		p.answers[m.CorrelID] = string(m.Body)
+	}
+	p.mu.Unlock()
+	if m.ReplyTo == "" {
+		return nil
+	}
+	return p.put(ctx, m.ReplyTo, &flow.Message{CorrelID: m.ID, Body: []byte(`{"operation":"PriceRs","price":"2.50"}`)})
+}
+
+// answer is the body of the reply to a request of the partner's.
+func (p *demoPartner) answer(id string) (body string, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	body, ok = p.answers[id]
+	return body, ok
 }
 
 // received tells how many messages the partner has read.

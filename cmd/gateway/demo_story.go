@@ -51,8 +51,8 @@ func (s *story) observe(next flow.Handler) flow.Handler {
 func (s *story) begin(consumer, provider addresses) {
 	s.say("MQ Gateway demo. One process holds the embedded broker, two gateways, a sample microservice and a sample partner.\n")
 	const columns = "  %-18s %-54s gRPC %-16s HTTP %s"
-	s.say(columns, "consumer gateway", "reads queue "+ordersIn+", calls microservices", local(consumer.GRPC), local(consumer.HTTP))
-	s.say(columns+"\n", "provider gateway", "is called by microservices, writes to queue "+partnerIn, local(provider.GRPC), local(provider.HTTP))
+	s.say(columns, "consumer gateway", "reads "+ordersIn+" and "+balanceIn+", calls microservices", local(consumer.GRPC), local(consumer.HTTP))
+	s.say(columns+"\n", "provider gateway", "is called by microservices, writes to "+partnerIn, local(provider.GRPC), local(provider.HTTP))
 }
 
 // inbound is a message that the partner sends.
@@ -117,7 +117,52 @@ func (s *story) tell(ctx context.Context, partner *demoPartner, service *demoSer
 		}
 		s.line(m.label, outboundOutcome(o, refused))
 	}
+	if err := s.tellRequests(ctx, partner, service, provider); err != nil {
+		return err
+	}
 	return s.check(ctx, partner, service)
+}
+
+// tellRequests shows a request in each direction, and its reply.
+func (s *story) tellRequests(ctx context.Context, partner *demoPartner, service *demoService, provider string) error {
+	s.say("\nRequest and reply:")
+	request := flow.Message{ID: "demo-12", ReplyTo: balanceOut, Body: []byte(`<GetBalanceRq><SystemID>CRM</SystemID></GetBalanceRq>`)}
+	if err := partner.put(ctx, balanceIn, &request); err != nil {
+		return fmt.Errorf("putting a message on %s: %w", balanceIn, err)
+	}
+	o, err := s.wait(ctx, request.ID)
+	if err != nil {
+		return err
+	}
+	if o.err != nil {
+		return fmt.Errorf("answering a request on %s: %w", balanceIn, o.err)
+	}
+	body, err := s.waitAnswer(ctx, partner, request.ID)
+	if err != nil {
+		return err
+	}
+	s.line("XML  <GetBalanceRq>", fmt.Sprintf("%-11s  route %-9s -> %-22s answered to %s (%s): %s",
+		balanceIn, o.message.Route.Name, o.message.Route.Destination, balanceOut, milliseconds(o.took), body))
+
+	body, err = service.ask(ctx, provider, &gateway.ProtoMessage{MessageId: "demo-13", Body: `{"operation":"PriceRq","item":"tea"}`})
+	if err != nil {
+		return fmt.Errorf("asking the partner through the provider gateway: %w", err)
+	}
+	if o, err = s.wait(ctx, "demo-13"); err != nil {
+		return err
+	}
+	s.line("JSON PriceRq", fmt.Sprintf("-> queue %-22s answered by the partner (%s): %s", o.message.To, milliseconds(o.took), body))
+	return nil
+}
+
+// waitAnswer waits until the partner has read the reply to its request.
+func (s *story) waitAnswer(ctx context.Context, partner *demoPartner, id string) (string, error) {
+	for end := time.Now().Add(stepPatience); time.Now().Before(end) && ctx.Err() == nil; wait(ctx, time.Millisecond) {
+		if body, ok := partner.answer(id); ok {
+			return body, nil
+		}
+	}
+	return "", fmt.Errorf("no reply to request %q within %v", id, stepPatience)
 }
 
 // wait returns what came of a message.
@@ -172,7 +217,7 @@ func milliseconds(d time.Duration) string {
 // check waits until the service and the partner have seen what the gateways
 // delivered, and says so.
 func (s *story) check(ctx context.Context, partner *demoPartner, service *demoService) error {
-	const wantCalls, wantRead = 6, 3
+	const wantCalls, wantRead = 7, 5
 	end := time.Now().Add(stepPatience)
 	for {
 		calls, authorities := service.called()

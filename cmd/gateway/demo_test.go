@@ -36,7 +36,9 @@ func watchDemo(t *testing.T) {
 		`JSON OrderRq +-> queue PARTNER.IN +confirmed by the broker`,
 		`JSON OrderRq +-> queue PARTNER.URGENT +confirmed by the broker`,
 		`XML  <OrderRq> +-> queue PARTNER.MISSING +refused to its caller: Unavailable, 603 BROKER_FAILED`,
-		`called 6 times under 6 names .* the partner read 3 messages`,
+		`XML  <GetBalanceRq> +BALANCE.IN +route default +-> crm-getbalance-rs +answered to BALANCE.OUT .*<Balance>10.50</Balance>`,
+		`JSON PriceRq +-> queue PARTNER.IN +answered by the partner .*"price":"2.50"`,
+		`called 7 times under 7 names .* the partner read 5 messages`,
 	} {
 		if !regexp.MustCompile(want).MatchString(shown.text.String()) {
 			t.Errorf("no line %q in\n%s", want, shown.text.String())

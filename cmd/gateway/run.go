@@ -20,7 +20,6 @@ import (
 	"mqgateway/internal/mapping"
 	"mqgateway/internal/middleware"
 	"mqgateway/internal/mq"
-	"mqgateway/internal/routing"
 	"mqgateway/internal/telemetry"
 )
 
@@ -90,12 +89,6 @@ type addresses struct {
 	GRPC, HTTP, Broker string
 }
 
-// The flows, as metrics and logs name them.
-const (
-	queueToService = "queue-to-service"
-	serviceToQueue = "service-to-queue"
-)
-
 // runGateway runs a gateway until ctx ends, and then stops it in order. It is
 // the wiring, in one straight line: each part needs those above it, and the
 // defers close them in the other direction.
@@ -114,55 +107,36 @@ func runGateway(ctx context.Context, cfg config.Config, o gatewayOptions) error 
 	for _, b := range opened.all {
 		managers.Add(b.id, b.driver, mq.ManagerOptions{Queues: sendQueues(cfg), Log: log, Metrics: queues})
 	}
-	publisher := mq.NewPublisher(managers, cfg.MQ.Connection.ConfirmTimeout)
-	var stopping atomic.Bool
-	ready := func() bool { return !stopping.Load() && managers.Available() }
-
-	outbound := mapping.NewOutbound(mapping.OutboundOptions{
-		Role: cfg.MQ.SystemType, SendQueue: cfg.MQ.Connection.SendQueue,
-		CustomDestination: cfg.MQ.Connection.SendToCustomDestination,
-		Defaults:          cfg.MQ.Outbound, NewID: mapping.NewID, Now: time.Now, Managers: opened.ids(),
-	})
-	toQueue := flow.Chain(publisher.Handle,
-		o.observe(serviceToQueue),
-		counts.Measure(serviceToQueue),
-		middleware.Recover,
-		middleware.LogFailures(log, serviceToQueue),
-	)
-	server, err := grpcsrv.Open(cfg.GRPC.Server, grpcsrv.Options{
-		Async: toQueue, Decode: outbound.FromProto, Ready: ready,
-		Grace: cfg.TerminationGracePeriod, Log: log,
-	})
-	if err != nil {
-		return err
-	}
-	defer func() { _ = server.Close() }()
-
+	outbound := mapping.NewOutbound(outboundOptions(cfg, opened.ids()))
 	callers, err := grpcclient.Open(cfg.GRPC.Client, grpcclient.Options{Answer: outbound.Answer})
 	if err != nil {
 		return err
 	}
 	defer callers.Close()
+
 	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopServing()
-	var listeners []*mq.Listener
-	if len(cfg.MQ.Connection.ReceiveQueue) > 0 {
-		router, err := routing.New(cfg.Routing, cfg.RoutingOptions())
-		if err != nil {
-			return err
-		}
-		text := bodyText(cfg)
-		toService := flow.Chain(callers.Async,
-			o.observe(queueToService),
-			counts.Measure(queueToService),
-			middleware.Recover,
-			text.Middleware,
-			router.Middleware,
-			counts.Retry(queueToService, retryOptions(cfg, serving.Done(), log)),
-		)
-		listeners = newListeners(cfg, managers, toService, queues, log)
+	f := &flows{
+		cfg: cfg, options: o, log: log, counts: counts, metrics: queues, managers: managers,
+		publisher: mq.NewPublisher(managers, cfg.MQ.Connection.ConfirmTimeout), outbound: outbound, callers: callers,
+		letters: &mq.DeadLetters{
+			Queue: cfg.MQ.Failure.DeadLetterQueue, Kind: deadLetterKind(cfg.MQ.Failure.Declare), Instance: cfg.MQ.Instance,
+		},
+		stopping: serving.Done(),
 	}
+	requests := newRequests(f)
+	listeners, err := f.listeners()
+	if err != nil {
+		return err
+	}
+	var stopping atomic.Bool
+	ready := func() bool { return !stopping.Load() && managers.Available() && requests.ready() }
 
+	server, err := grpcsrv.Open(cfg.GRPC.Server, serverOptions(f, requests, ready))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = server.Close() }()
 	probes, err := admin.Open(probesPort(cfg), health(ready, managers), registry)
 	if err != nil {
 		return err
@@ -179,6 +153,11 @@ func runGateway(ctx context.Context, cfg config.Config, o gatewayOptions) error 
 	base.Go(func() error { return probes.Run(alive) })
 	for _, m := range managers.All() {
 		base.Go(func() error { return m.Run(alive) })
+	}
+	if requests != nil {
+		for _, read := range requests.readers {
+			base.Go(func() error { return read(alive) })
+		}
 	}
 	sources, serving := errgroup.WithContext(serving)
 	sources.Go(func() error { return server.Run(serving) })
@@ -204,11 +183,6 @@ func runGateway(ctx context.Context, cfg config.Config, o gatewayOptions) error 
 	return err
 }
 
-// bodyText says how bodies are made text.
-func bodyText(cfg config.Config) mapping.Text {
-	return mapping.Text{MaxLength: cfg.MQ.MaxMsgLength, SkipDeclaration: cfg.Parser.XML.SkipDeclaration}
-}
-
 // observe is a middleware that does nothing when nobody observes.
 func (o gatewayOptions) observe(flowName string) flow.Middleware {
 	if o.Observe == nil {
@@ -217,44 +191,28 @@ func (o gatewayOptions) observe(flowName string) flow.Middleware {
 	return o.Observe(flowName)
 }
 
-// sendQueues are the queues that are published to and may be declared.
-func sendQueues(cfg config.Config) []mq.Queue {
-	address, err := flow.ParseAddress(cfg.MQ.Connection.SendQueue)
-	if err != nil || address.Exchange != "" {
-		return nil
+// outboundOptions say how messages for the brokers are made.
+func outboundOptions(cfg config.Config, managers []string) mapping.OutboundOptions {
+	return mapping.OutboundOptions{
+		Role: cfg.MQ.SystemType, SendQueue: cfg.MQ.Connection.SendQueue,
+		CustomDestination: cfg.MQ.Connection.SendToCustomDestination,
+		Defaults:          cfg.MQ.Outbound, Managers: managers, ReplyByCorrelID: cfg.MQ.ReplyByCorrelID,
+		Tag: mq.Tag(cfg.MQ.Instance), MaxProcessingTime: cfg.MQ.SyncReceiver.MaxProcessingTime,
 	}
-	return []mq.Queue{{Name: address.Key, Kind: declaredKind(cfg)}}
 }
 
-// newListeners makes a listener for each queue of each manager.
-func newListeners(cfg config.Config, managers *mq.Managers, h flow.Handler, metrics *mq.Metrics, log *slog.Logger) []*mq.Listener {
-	letters := &mq.DeadLetters{
-		Queue: cfg.MQ.Failure.DeadLetterQueue, Kind: deadLetterKind(cfg.MQ.Failure.Declare), Instance: cfg.MQ.Instance,
+// serverOptions say which channels are served.
+func serverOptions(f *flows, requests *requests, ready func() bool) grpcsrv.Options {
+	o := grpcsrv.Options{
+		Decode: f.outbound.FromProto, Ready: ready, Grace: f.cfg.TerminationGracePeriod, Log: f.log,
 	}
-	var all []*mq.Listener
-	for _, m := range managers.All() {
-		for _, name := range cfg.MQ.Connection.ReceiveQueue {
-			q := mq.Queue{Name: name, Prefetch: cfg.MQ.ConsumerParams.Prefetch, Kind: declaredKind(cfg)}
-			all = append(all, mq.NewListener(m, q, h, mq.ListenerOptions{
-				Concurrency: cfg.MQ.ConsumerParams.Concurrency, Grace: flow.Grace(cfg.TerminationGracePeriod),
-				DeadLetters: letters, NewID: mapping.NewID, Log: log, Metrics: metrics,
-			}))
-		}
+	if f.cfg.ServesAsync() {
+		o.Async = f.serviceToQueue()
 	}
-	return all
-}
-
-// retryInPlace bounds how long a message is retried unacknowledged. RabbitMQ
-// closes the channel of a delivery that waits for 30 minutes
-// (https://www.rabbitmq.com/docs/consumers#acknowledgement-timeout).
-const retryInPlace = 15 * time.Minute
-
-func retryOptions(cfg config.Config, stopping <-chan struct{}, log *slog.Logger) middleware.RetryOptions {
-	r := cfg.MQ.Failure.Retry
-	return middleware.RetryOptions{
-		Initial: r.Initial, Max: r.Max, Multiplier: r.Multiplier, Jitter: r.Jitter,
-		For: retryInPlace, Stopping: stopping, Log: log,
+	if requests != nil {
+		o.Sync, o.DecodeSync = f.requestToQueue(requests.requester), f.outbound.Request
 	}
+	return o
 }
 
 // probesPort is management.server.port, else server.port.
