@@ -7,6 +7,7 @@ import (
 	"compress/zlib"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"mqgateway/internal/flow"
@@ -27,8 +28,8 @@ func (t Text) undoEncoding(m *flow.Message) (body []byte, charset string, err er
 	if len(codings) > maxCodings {
 		return nil, "", flow.Errorf(flow.BadMessage, "content encoding has %d codings, at most %d are undone", len(codings), maxCodings)
 	}
-	for i := len(codings) - 1; i >= 0; i-- {
-		switch coding := strings.ToLower(codings[i]); coding {
+	for _, coding := range slices.Backward(codings) {
+		switch coding = strings.ToLower(coding); coding {
 		case "gzip", "x-gzip", "deflate":
 			if body, err = t.decompress(coding, body); err != nil {
 				return nil, "", err
