@@ -47,12 +47,13 @@ func (m *meter) now() *moment {
 	return now
 }
 
-// sample is what one side used in one round.
+// sample is what one side used in one round. CPU times are those of one message;
+// DriverCPU is that of bench itself, which is service and callers.
 type sample struct {
-	CPU       float64 `json:"cpuMicroseconds"`    // a message
-	Rate      float64 `json:"messagesPerSecond"`  //
-	Memory    float64 `json:"peakMemoryMiB"`      //
-	DriverCPU float64 `json:"driverMicroseconds"` // a message, of bench itself: service and callers
+	CPU       float64 `json:"cpuMicroseconds"`
+	DriverCPU float64 `json:"driverMicroseconds"`
+	Rate      float64 `json:"messagesPerSecond"`
+	Memory    float64 `json:"peakMemoryMiB"`
 	// Of scenarios with callers, or at a fixed rate.
 	P50 float64 `json:"p50Milliseconds,omitempty"`
 	P99 float64 `json:"p99Milliseconds,omitempty"`
