@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/protobuf/proto"
 
 	"mqgateway/api/proto/gateway"
 	"mqgateway/internal/flow"
@@ -61,8 +60,9 @@ func (c *Caller) Async(ctx context.Context, m *flow.Message) (*flow.Message, err
 	return nil, c.call(ctx, m, gateway.MessageAsyncChannel_ProcessMessage_FullMethodName, new(gateway.Heartbeat))
 }
 
-// call is one unary call of a method of the message's destination.
-func (c *Caller) call(ctx context.Context, m *flow.Message, method string, answer proto.Message, captured ...grpc.CallOption) error {
+// call is one unary call of a method of the message's destination, with options
+// of its own beside those of the settings.
+func (c *Caller) call(ctx context.Context, m *flow.Message, method string, answer any, own ...grpc.CallOption) error {
 	authority := m.Route.Destination
 	if authority == "" {
 		return flow.Errorf(flow.Internal, "message of route %q has no destination", m.Route.Name)
@@ -82,7 +82,7 @@ func (c *Caller) call(ctx context.Context, m *flow.Message, method string, answe
 	defer cancel()
 	options := append(slices.Clip(s.options), grpc.CallAuthority(authority))
 	start := time.Now()
-	err = conn.Invoke(s.context(work), method, request, answer, append(options, captured...)...)
+	err = conn.Invoke(s.context(work), method, request, answer, append(options, own...)...)
 	m.Away += time.Since(start)
 	if err != nil {
 		return failure{

@@ -31,7 +31,8 @@ func (s *settings) request(m *flow.Message) (mem.Buffer, error) {
 	return request, nil
 }
 
-// codec sends encoded requests as they are, and decodes answers as the codec below does.
+// codec sends encoded requests as they are, and decodes answers as the codec below
+// does, but for those that are too large.
 type codec struct{ encoding.CodecV2 }
 
 // protobuf is the codec of all calls.
@@ -46,6 +47,19 @@ func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 	}
 	encoded.Ref()
 	return mem.BufferSlice{encoded}, nil
+}
+
+// Unmarshal implements encoding.CodecV2.
+func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
+	a, ok := v.(*answer)
+	if !ok {
+		return c.CodecV2.Unmarshal(data, v)
+	}
+	if size := int64(data.Len()); size > a.limit {
+		a.excess = size
+		return nil
+	}
+	return c.CodecV2.Unmarshal(data, &a.message)
 }
 
 // Name keeps the content type at application/grpc, as other clients have it,

@@ -22,6 +22,19 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // handler is what a service does with a message.
 type handler func(ctx context.Context, p *gateway.ProtoMessage) (*gateway.Heartbeat, error)
 
+// answerer is what a service answers to a request.
+type answerer func(ctx context.Context, p *gateway.ProtoMessage) (*gateway.ProtoMessage, error)
+
+// syncChannel is the sync half of a service.
+type syncChannel struct {
+	gateway.UnimplementedMessageSyncChannelServer
+	answer answerer
+}
+
+func (c syncChannel) ProcessMessage(ctx context.Context, p *gateway.ProtoMessage) (*gateway.ProtoMessage, error) {
+	return c.answer(ctx, p)
+}
+
 // service is a foreign microservice.
 type service struct {
 	gateway.UnimplementedMessageAsyncChannelServer
@@ -54,6 +67,17 @@ func (s *service) HandleConn(_ context.Context, c stats.ConnStats) {
 // a handler the method is not there.
 func serve(t testing.TB, port int, handle handler, options ...grpc.ServerOption) *service {
 	t.Helper()
+	return serveChannels(t, port, handle, nil, options...)
+}
+
+// serveSync runs a service that answers requests.
+func serveSync(t testing.TB, answer answerer, options ...grpc.ServerOption) *service {
+	t.Helper()
+	return serveChannels(t, 0, nil, answer, options...)
+}
+
+func serveChannels(t testing.TB, port int, handle handler, answer answerer, options ...grpc.ServerOption) *service {
+	t.Helper()
 	listener, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
 	if err != nil {
 		t.Fatal(err)
@@ -62,6 +86,9 @@ func serve(t testing.TB, port int, handle handler, options ...grpc.ServerOption)
 	server := grpc.NewServer(append(options, grpc.StatsHandler(s), grpc.WaitForHandlers(true))...)
 	if handle != nil {
 		gateway.RegisterMessageAsyncChannelServer(server, s)
+	}
+	if answer != nil {
+		gateway.RegisterMessageSyncChannelServer(server, syncChannel{answer: answer})
 	}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
@@ -86,10 +113,15 @@ func mesh(port int) grpcclient.Config {
 
 func open(t testing.TB, cfg grpcclient.Config) *grpcclient.Caller {
 	t.Helper()
+	return openWith(t, cfg, grpcclient.Options{})
+}
+
+func openWith(t testing.TB, cfg grpcclient.Config, options grpcclient.Options) *grpcclient.Caller {
+	t.Helper()
 	if err := cfg.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	caller, err := grpcclient.Open(cfg, grpcclient.Options{})
+	caller, err := grpcclient.Open(cfg, options)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package grpcclient
 import (
 	"cmp"
 	"context"
+	"math"
 	"net"
 	"strconv"
 	"strings"
@@ -30,6 +31,9 @@ type settings struct {
 	// metadata are names and values in turn.
 	metadata []string
 	options  []grpc.CallOption
+	// answerRoom replaces the limit among the options for calls whose answer is bounded
+	// by the codec.
+	answerRoom grpc.CallOption
 }
 
 // settingsBook finds the settings of an authority.
@@ -70,6 +74,7 @@ func newSettings(name string, c SettingsConfig) *settings {
 		// next one, whatever its size.
 		grpc.MaxRetryRPCBufferSize(size),
 	}
+	s.answerRoom = grpc.MaxCallRecvMsgSize(int(min(answerRoom*c.MaxMessageSize, math.MaxInt32)))
 	return s
 }
 

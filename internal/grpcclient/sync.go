@@ -5,13 +5,25 @@ import (
 	"fmt"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
-	"google.golang.org/grpc/status"
 
 	"mqgateway/api/proto/gateway"
 	"mqgateway/internal/flow"
 )
+
+// answer is what a service answers to a request. One over the limit is measured
+// and not decoded.
+type answer struct {
+	message gateway.ProtoMessage
+	limit   int64
+	// excess is the size of an answer over the limit, else 0.
+	excess int64
+}
+
+// answerRoom is how many times the limit an answer may be large and is still told
+// from a service that is short of something, for which gRPC has the same code. It
+// bounds the memory that answers take; a larger one fails as such a service does.
+const answerRoom = 4
 
 // Sync hands m to MessageSyncChannel of its route's destination and returns the
 // reply that [Options] made of the service's answer. Calls fail as those of
@@ -19,35 +31,29 @@ import (
 // it is not to be called again: an answer over the size limit, which is BadMessage
 // as any message that is too large, and one of which no reply can be made.
 func (c *Caller) Sync(ctx context.Context, m *flow.Message) (*flow.Message, error) {
+	s := c.settings.of(m.Route.Destination)
 	var header, trailer metadata.MD
-	answer := new(gateway.ProtoMessage)
-	err := c.call(ctx, m, gateway.MessageSyncChannel_ProcessMessage_FullMethodName, answer, grpc.Header(&header), grpc.Trailer(&trailer))
+	a := &answer{limit: s.config.MaxMessageSize}
+	err := c.call(ctx, m, gateway.MessageSyncChannel_ProcessMessage_FullMethodName, a,
+		s.answerRoom, grpc.Header(&header), grpc.Trailer(&trailer))
 	if err != nil {
-		return nil, c.unlessAnswered(m, header, err)
+		return nil, err
 	}
-	reply, err := c.options.Answer(m, answer, &flow.Call{
-		Authority: m.Route.Destination, Metadata: metadata.Join(header, trailer),
-	})
+	if a.excess > 0 {
+		return nil, answered(m, flow.Errorf(flow.BadMessage, "%d bytes are over the limit of %d (%s)", a.excess, a.limit, s.sizeKey))
+	}
+	call := &flow.Call{Authority: m.Route.Destination, Metadata: metadata.Join(header, trailer)}
+	reply, err := c.options.Answer(m, &a.message, call)
 	if err != nil {
-		return nil, answered(m, flow.CodeOf(err), err)
+		return nil, answered(m, err)
 	}
 	return reply, nil
 }
 
-// unlessAnswered takes the end of a call for an answer that is too large, where it
-// is one. gRPC has one code for that and for a service short of something; but a
-// service that refuses a request sends no headers before its status, and the
-// status of an answer that is not read has no details.
-func (c *Caller) unlessAnswered(m *flow.Message, header metadata.MD, err error) error {
-	st := status.Convert(err)
-	if header == nil || st.Code() != codes.ResourceExhausted || len(st.Details()) > 0 {
-		return err
-	}
-	s := c.settings.of(m.Route.Destination)
-	return answered(m, flow.BadMessage, fmt.Errorf("over the limit of %d bytes (%s): %w", s.config.MaxMessageSize, s.sizeKey, err))
-}
-
 // answered is what is wrong with the answer to m.
-func answered(m *flow.Message, code flow.Code, err error) error {
-	return &flow.Error{Code: code, Class: flow.Permanent, Err: fmt.Errorf("answer of %q: %w", m.Route.Destination, err)}
+func answered(m *flow.Message, err error) error {
+	return &flow.Error{
+		Code: flow.CodeOf(err), Class: flow.Permanent,
+		Err: fmt.Errorf("answer of %q: %w", m.Route.Destination, err),
+	}
 }
