@@ -93,7 +93,8 @@ func isLetters(text string) bool {
 }
 
 // knowsReply looks the node of a reply address up, and remembers one that runs. One
-// that does not is [mq.ErrReturned]; any other error means that nobody could tell.
+// that does not is [mq.ErrReturned], a name of another form a bad message; any
+// other error means that nobody could tell.
 func (s *session) knowsReply(ctx context.Context, key string) error {
 	p, err := parseReply(key)
 	if err != nil {
@@ -118,6 +119,8 @@ func (s *session) knowsReply(ctx context.Context, key string) error {
 		return nil
 	case isCode(err, amqp.InternalError):
 		return fmt.Errorf("%w: reply address %q is of no node of the broker that runs", mq.ErrReturned, key)
+	case errors.Is(err, mq.ErrUnknown): // of the question, not of the reply
+		return fmt.Errorf("looking up the node of reply address %q: the broker did not answer", key)
 	default:
 		return fmt.Errorf("looking up the node of reply address %q: %w", key, err)
 	}

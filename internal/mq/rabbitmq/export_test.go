@@ -35,3 +35,12 @@ func (b *Broker) PublishUnchecked(ctx context.Context, to flow.Address, p *amqp.
 func PublishUncheckedOn(ctx context.Context, i mq.Inbox, to flow.Address, p *amqp.Publishing) error {
 	return i.(*inbox).publish(ctx, to, p)
 }
+
+// NodeOfReply is the node that a reply address names, as the broker writes it.
+func NodeOfReply(key string) (string, error) {
+	p, err := parseReply(key)
+	if err != nil {
+		return "", err
+	}
+	return p.node(), nil
+}
