@@ -72,19 +72,39 @@ func (r *Requester) Handle(ctx context.Context, in *flow.Message) (*flow.Message
 	defer func() { in.Away = away + time.Since(start) }()
 	within, cancel := context.WithTimeout(ctx, r.options.Wait)
 	defer cancel()
-	if err := r.over.send(within, w, in); err != nil {
-		if within.Err() != nil {
-			return nil, r.timeout(ctx, in)
-		}
-		return nil, err
-	}
-	select {
-	case a := <-w.answer:
+	a, err := r.exchange(within, w, in)
+	switch {
+	case err == nil:
 		r.count.wait.Observe(time.Since(start).Seconds())
 		return a.reply, a.err
-	case <-within.Done():
+	case within.Err() != nil:
 		return nil, r.timeout(ctx, in)
+	default:
+		return nil, err
 	}
+}
+
+// exchange sends the request and waits for its answer. A reply that came before
+// the end is an answer, whatever else went wrong.
+func (r *Requester) exchange(ctx context.Context, w *waiter, in *flow.Message) (answer, error) {
+	err := r.over.send(ctx, w, in)
+	if err == nil {
+		select {
+		case a := <-w.answer:
+			return a, nil
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+	}
+	r.waiters.remove(w) // No more is given to it.
+	select {
+	case a := <-w.answer:
+		if a.err == nil {
+			return a, nil
+		}
+	default:
+	}
+	return answer{}, err
 }
 
 // timeout tells why a wait ended.

@@ -290,6 +290,36 @@ func TestReplyBeforeTheConfirm(t *testing.T) {
 	})
 }
 
+func TestReplyThatIsThereWinsOverTheEndOfItsWait(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		after time.Duration
+		err   error
+	}{
+		{"the confirm is lost", time.Millisecond, mq.ErrUnknown},
+		{"the time is over", replyWait, context.DeadlineExceeded},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := newDesk()
+				d.broker.publish = func(_ flow.Address, m *flow.Message) error {
+					d.broker.queues["R"] <- &mq.Delivery{Message: flow.Message{CorrelID: m.ID, Body: []byte("quick")}}
+					d.broker.mu.Unlock() // Others may use the broker meanwhile.
+					defer d.broker.mu.Lock()
+					time.Sleep(tt.after)
+					return tt.err
+				}
+				c := d.call(t.Context(), flow.Message{ID: "m-1"})
+				<-c.done
+				if c.got() != "quick" {
+					t.Errorf("call = %q, want the reply, which is counted as matched", c.got())
+				}
+				d.stop()
+			})
+		})
+	}
+}
+
 func TestRequestWaitsUntilRepliesAreRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench()
