@@ -40,7 +40,9 @@ type syncChannel struct {
 
 // ProcessMessage answers with the reply of the handler, which may have no body.
 func (c syncChannel) ProcessMessage(ctx context.Context, p *gateway.ProtoMessage) (*gateway.ProtoMessage, error) {
-	_, reply, err := c.server.handle(ctx, c.server.options.DecodeSync, c.server.options.Sync, p)
+	work, cancel := beforeDeadline(ctx)
+	defer cancel()
+	_, reply, err := c.server.handle(work, c.server.options.DecodeSync, c.server.options.Sync, p)
 	if err == nil && reply == nil {
 		err = flow.Errorf(flow.Internal, "handler of a request returned no reply")
 	}
@@ -52,6 +54,21 @@ func (c syncChannel) ProcessMessage(ctx context.Context, p *gateway.ProtoMessage
 		return nil, toStatus(ctx, err)
 	}
 	return answer, nil
+}
+
+// timeToTell is how long before the caller's deadline the wait for a reply ends, but
+// no more than a tenth of the time. At the deadline grpc-go resets the stream, and
+// nobody would hear why there is no reply; nor could its end be told from a caller
+// that is gone.
+const timeToTell = 20 * time.Millisecond
+
+// beforeDeadline is a context that ends while the caller still listens.
+func beforeDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return ctx, func() {}
+	}
+	return context.WithDeadline(ctx, deadline.Add(-min(timeToTell, time.Until(deadline)/10)))
 }
 
 // answer makes the answer of a reply. One over the limit is refused here, with a
