@@ -3,9 +3,8 @@ package grpcsrv
 import (
 	"fmt"
 	"net"
+	"sync"
 	"time"
-
-	"google.golang.org/grpc"
 )
 
 // drain refuses new calls until those in hand have ended, or the grace is over.
@@ -13,12 +12,12 @@ import (
 // they know no other gateway, are told that this one is stopping.
 func (s *Server) drain() {
 	close(s.stopping)
-	refusing, err := s.refuse()
+	stop, err := s.refuse()
 	if err != nil {
 		// Clients find nobody listening then, which gRPC calls UNAVAILABLE, too.
 		s.options.Log.Debug("calls are refused without a reason", "err", err)
 	} else {
-		defer refusing.Stop()
+		defer stop()
 	}
 	drained := make(chan struct{})
 	go func() {
@@ -36,10 +35,10 @@ func (s *Server) drain() {
 }
 
 // refuse serves the same port by another server, which has no calls in hand: all
-// of them come while the gateway is stopping. It has to be stopped. grpc-go closes
-// the listener of a server that stops gracefully, so that this one has a copy,
-// which the system may not allow (Windows).
-func (s *Server) refuse() (*grpc.Server, error) {
+// of them come while the gateway is stopping. It goes on until stop is called.
+// grpc-go closes the listener of a server that stops gracefully, so that this one
+// has a copy, which the system may not allow (Windows).
+func (s *Server) refuse() (stop func(), err error) {
 	file, err := s.listener.File()
 	if err != nil {
 		return nil, fmt.Errorf("copying the listener: %w", err)
@@ -50,6 +49,10 @@ func (s *Server) refuse() (*grpc.Server, error) {
 		return nil, fmt.Errorf("copying the listener: %w", err)
 	}
 	refusing := s.newGRPC()
-	go func() { _ = refusing.Serve(listener) }() // It ends by Stop.
-	return refusing, nil
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = refusing.Serve(listener) }) // It ends by Stop.
+	return func() {
+		refusing.Stop()
+		serving.Wait()
+	}, nil
 }
