@@ -143,7 +143,7 @@ func (g *Gateway) WaitForLog(t testing.TB, text string) map[string]any {
 	t.Helper()
 	var line map[string]any
 	Eventually(t, func() error {
-		ended := g.hasEnded()
+		ended := g.Ended()
 		if lines := g.Logged(text); len(lines) > 0 {
 			line = lines[0]
 			return nil
@@ -156,7 +156,8 @@ func (g *Gateway) WaitForLog(t testing.TB, text string) map[string]any {
 	return line
 }
 
-func (g *Gateway) hasEnded() bool {
+// Ended tells that the process has ended.
+func (g *Gateway) Ended() bool {
 	select {
 	case <-g.ended:
 		return true

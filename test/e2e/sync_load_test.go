@@ -1,0 +1,288 @@
+package e2e
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	pb "mqgateway/api/proto/gateway"
+	"mqgateway/test/gatewaytest"
+	"mqgateway/test/rabbittest"
+)
+
+// loadRequests is the size of the load test in each mode. At its full size it is
+// run by: go test ./test/e2e -run UnderLoad -requests 20000 -v.
+var loadRequests = flag.Int("requests", 2000, "requests of the load test, in each mode")
+
+const (
+	// loadInstances of the gateway share the load of loadCallers.
+	loadInstances = 3
+	loadCallers   = 64
+	// loadWait is their maxProcessingTime, which replies in time are far below.
+	loadWait = 2 * time.Second
+	// lateShare of the requests are answered after it.
+	lateShare = 0.05
+)
+
+func TestEachCallerGetsItsOwnReplyUnderLoad(t *testing.T) {
+	t.Parallel()
+	node := rabbittest.Start(t)
+	loads := []*load{startLoad(t, node.VHost(t), "UNIQUE"), startLoad(t, node.VHost(t), "DIRECT")}
+	for _, l := range loads {
+		l.everybodyIsAnswered(t, *loadRequests)
+	}
+	brokerIsKilled(t, node, loads)
+	for _, l := range loads {
+		l.instanceIsKilled(t, *loadRequests/4)
+	}
+}
+
+// load is a number of gateways that share a queue of requests, and an external
+// system that answers them in any order, some of them late.
+type load struct {
+	mode     string
+	gateways [loadInstances]*gatewaytest.Gateway
+	clients  [loadInstances]pb.MessageSyncChannelClient
+	sent     atomic.Int64 // replies that the external system has sent
+	number   atomic.Int64 // of the next call
+}
+
+func startLoad(t *testing.T, vhost *rabbittest.VHost, mode string) *load {
+	t.Helper()
+	l := &load{mode: mode}
+	newPartner(t, vhost, "OUT")
+	respond(t, vhost, l.answer)
+	for i := range l.gateways {
+		config := strings.Replace(syncProvider(vhost, mode, loadWait), "gateway-1", fmt.Sprintf("gateway-%d", i), 1)
+		l.gateways[i] = gatewaytest.Start(t, config)
+		l.clients[i] = pb.NewMessageSyncChannelClient(dial(t, l.gateways[i]))
+	}
+	l.waitReady(t, 200)
+	return l
+}
+
+// answer answers a request by any habit, after a moment or when its caller is gone.
+func (l *load) answer(ctx context.Context, r request) {
+	pause := time.Duration(rand.Int64N(int64(20 * time.Millisecond)))
+	if r.Headers["late"] != nil {
+		pause = loadWait + loadWait/4
+	}
+	select {
+	case <-time.After(pause):
+	case <-ctx.Done():
+		return
+	}
+	reply := amqp.Publishing{CorrelationId: r.MessageId, Body: append([]byte("reply to "), r.Body...)}
+	if rand.IntN(2) == 0 {
+		reply.CorrelationId = r.CorrelationId
+	}
+	if r.reply(reply) == nil {
+		l.sent.Add(1)
+	}
+}
+
+// tally counts how calls ended.
+type tally struct {
+	// replied calls have their own reply, slow ones 608 without a reason.
+	replied, late, slow, failed atomic.Int64
+	// lost calls are those of an instance that was killed.
+	lost atomic.Int64
+}
+
+func (n *tally) String() string {
+	return fmt.Sprintf("%d replies, %d times 608 for late ones, %d times 608 else, %d times 603, %d calls lost with their gateway",
+		n.replied.Load(), n.late.Load(), n.slow.Load(), n.failed.Load(), n.lost.Load())
+}
+
+// run lets all callers call while more says so, given the number of the call. What
+// is neither an own reply nor a code of the gateway fails the test, but for the
+// calls through the instance mayBeLost; none is -1.
+func (l *load) run(t *testing.T, more func(i int) bool, mayBeLost int) *tally {
+	t.Helper()
+	n, number := &tally{}, atomic.Int64{}
+	var callers sync.WaitGroup
+	for range loadCallers {
+		callers.Go(func() {
+			for i := int(number.Add(1) - 1); more(i); i = int(number.Add(1) - 1) {
+				l.call(t, n, i%loadInstances, mayBeLost)
+			}
+		})
+	}
+	callers.Wait()
+	return n
+}
+
+// call makes one call through an instance and counts how it ended.
+func (l *load) call(t *testing.T, n *tally, instance, mayBeLost int) {
+	number := l.number.Add(1)
+	m := &pb.ProtoMessage{Body: fmt.Sprintf("request %d", number)}
+	if number%2 == 0 { // The others get ids that the gateway makes.
+		m.MessageId, m.CorrelationId = fmt.Sprintf("m-%d", number), fmt.Sprintf("c-%d", number)
+	}
+	late := rand.Float64() < lateShare
+	if late {
+		m.UserHeaders = map[string]string{"late": "true"}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), gatewaytest.Patience)
+	defer cancel()
+	reply, err := l.clients[instance].ProcessMessage(ctx, m)
+	switch code := codeOf(err); {
+	case err == nil && reply.GetBody() == "reply to "+m.GetBody() && !late:
+		n.replied.Add(1)
+	case err == nil:
+		t.Errorf("%s, late = %t: reply to %q is %q", l.mode, late, m.GetBody(), reply.GetBody())
+	case code == "608" && late:
+		n.late.Add(1)
+	case code == "608":
+		n.slow.Add(1)
+	case code == "603":
+		n.failed.Add(1)
+	case instance == mayBeLost && status.Code(err) == codes.Unavailable:
+		n.lost.Add(1)
+	default:
+		t.Errorf("%s: call %d through instance %d failed with %v (code %q), want 603 or 608", l.mode, number, instance, err, code)
+	}
+}
+
+// metric is the sum of a metric over instances.
+func (l *load) metric(t *testing.T, series string) int64 {
+	t.Helper()
+	var sum float64
+	for _, g := range l.gateways {
+		sum += g.Metric(t, series)
+	}
+	return int64(sum)
+}
+
+// everybodyIsAnswered holds that replies and callers match one to one, and that
+// each reply that has no caller is counted as late.
+func (l *load) everybodyIsAnswered(t *testing.T, requests int) {
+	t.Helper()
+	start := time.Now()
+	n := l.run(t, func(i int) bool { return i < requests }, -1)
+	t.Logf("%s, %d requests in %v: %v", l.mode, requests, time.Since(start).Round(time.Millisecond), n)
+	if got := n.replied.Load() + n.late.Load() + n.slow.Load(); got != int64(requests) || n.late.Load() == 0 || n.slow.Load() > int64(requests)/20 {
+		t.Errorf("%s, %d requests: %v, want a reply or 608 for each, and 608 for hardly any but the late ones", l.mode, requests, n)
+	}
+	gatewaytest.Eventually(t, func() error {
+		if sent := l.sent.Load(); sent < n.replied.Load()+n.late.Load() {
+			return fmt.Errorf("%d replies are sent", sent)
+		}
+		if matched := l.metric(t, `gateway_replies_total{result="matched"}`); matched != n.replied.Load() {
+			return fmt.Errorf("replies counted as matched = %d, want %v", matched, n)
+		}
+		if late, want := l.metric(t, `gateway_replies_total{result="late"}`), l.sent.Load()-n.replied.Load(); late != want {
+			return fmt.Errorf("replies counted as late = %d, want the %d that were sent and have no caller", late, want)
+		}
+		return nil
+	})
+	if got := l.metric(t, `gateway_replies_total{result="foreign"}`); got != 0 {
+		t.Errorf("%s: replies counted as foreign = %d, want 0", l.mode, got)
+	}
+	l.nobodyWaits(t)
+}
+
+func (l *load) nobodyWaits(t *testing.T) {
+	t.Helper()
+	for _, g := range l.gateways {
+		if !g.Ended() {
+			g.WaitMetric(t, "gateway_requests_waiting", 0)
+		}
+	}
+}
+
+// brokerIsKilled holds that calls end by a code of the gateway while the broker
+// is away, and get replies once it is back.
+func brokerIsKilled(t *testing.T, node *rabbittest.Node, loads []*load) {
+	t.Helper()
+	stop := make(chan struct{})
+	var ended []<-chan *tally
+	for _, l := range loads {
+		ended = append(ended, l.runUntil(t, stop))
+	}
+	node.Kill(t)
+	for _, l := range loads {
+		l.waitReady(t, 503)
+	}
+	close(stop)
+	for i, l := range loads {
+		n := <-ended[i] // Each call ends by itself, although the broker is not there.
+		t.Logf("%s, broker killed: %v", l.mode, n)
+		if n.failed.Load()+n.slow.Load() == 0 {
+			t.Errorf("%s, broker killed: %v, want calls that failed with 603 or 608", l.mode, n)
+		}
+		l.nobodyWaits(t)
+	}
+	node.Start(t)
+	for _, l := range loads {
+		l.waitReady(t, 200)
+		gatewaytest.Eventually(t, func() error { // The external system has to come back, too.
+			_, err := l.clients[0].ProcessMessage(t.Context(), &pb.ProtoMessage{Body: "first"})
+			return err
+		})
+		n := l.run(t, func(i int) bool { return i < 5*loadCallers }, -1)
+		t.Logf("%s, broker back: %v", l.mode, n)
+		if n.failed.Load() > 0 || n.replied.Load() == 0 {
+			t.Errorf("%s, broker back: %v, want replies", l.mode, n)
+		}
+	}
+}
+
+// runUntil lets all callers call in the background until stop is closed. It
+// returns once they are at it.
+func (l *load) runUntil(t *testing.T, stop <-chan struct{}) <-chan *tally {
+	t.Helper()
+	before := l.number.Load()
+	ended := make(chan *tally, 1) // A test that failed does not wait for it.
+	go func() {
+		ended <- l.run(t, func(int) bool {
+			select {
+			case <-stop:
+				return false
+			default:
+				return true
+			}
+		}, -1)
+	}()
+	gatewaytest.Eventually(t, func() error {
+		if got := l.number.Load() - before; got < 5*loadCallers {
+			return fmt.Errorf("%d calls were made", got)
+		}
+		return nil
+	})
+	return ended
+}
+
+func (l *load) waitReady(t *testing.T, status int) {
+	t.Helper()
+	for _, g := range l.gateways {
+		g.WaitReady(t, status)
+	}
+}
+
+// instanceIsKilled holds that the callers of the other instances notice nothing.
+func (l *load) instanceIsKilled(t *testing.T, requests int) {
+	t.Helper()
+	const victim = loadInstances - 1
+	n := l.run(t, func(i int) bool {
+		if i == requests/3 {
+			l.gateways[victim].Kill()
+		}
+		return i < requests
+	}, victim)
+	t.Logf("%s, instance killed: %v", l.mode, n)
+	if n.failed.Load() > 0 || n.lost.Load() == 0 || n.slow.Load() > int64(requests)/20 {
+		t.Errorf("%s, instance killed: %v, want only its own callers to notice", l.mode, n)
+	}
+	l.nobodyWaits(t)
+}
