@@ -1,9 +1,9 @@
 """Hands its standard input as a message to a gateway, without generated code.
 
-call.py 127.0.0.1:5454 [NAME=VALUE ...] [@SYSTEM=VALUE ...] < order.xml
+call.py 127.0.0.1:5454 [sync] [NAME=VALUE ...] [@SYSTEM=VALUE ...] < order.xml
 
 NAME is a user header, @SYSTEM a system header, such as @Priority=5; @MsgId and
-@CorrelId are the ids.
+@CorrelId are the ids. With sync the message is a request, whose reply is printed.
 """
 
 import sys
@@ -50,6 +50,10 @@ WIRE_API = {
 classes = message_factory.GetMessages([json_format.ParseDict(WIRE_API, descriptor_pb2.FileDescriptorProto())])
 
 address, *headers = sys.argv[1:]
+channel_name, answer = "MessageAsyncChannel", "Heartbeat"
+if headers[:1] == ["sync"]:
+    channel_name, answer = "MessageSyncChannel", "ProtoMessage"
+    del headers[0]
 message = classes[f"{PACKAGE}.ProtoMessage"](body=sys.stdin.read())
 for header in headers:
     name, value = header.split("=", 1)
@@ -62,11 +66,11 @@ message.correlationId = message.systemHeaders.pop("CorrelId", "")
 
 with grpc.insecure_channel(address, options=[("grpc.enable_http_proxy", 0)]) as channel:
     process_message = channel.unary_unary(
-        f"/{PACKAGE}.MessageAsyncChannel/processMessage",
+        f"/{PACKAGE}.{channel_name}/processMessage",
         request_serializer=lambda request: request.SerializeToString(),
-        response_deserializer=classes[f"{PACKAGE}.Heartbeat"].FromString,
+        response_deserializer=classes[f"{PACKAGE}.{answer}"].FromString,
     )
     try:
-        print(json_format.MessageToJson(process_message(message, timeout=30)))
+        print(json_format.MessageToJson(process_message(message, timeout=30), ensure_ascii=False))
     except grpc.RpcError as error:
         sys.exit(f"{error.code().name}: {error.details()}")
