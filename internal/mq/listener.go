@@ -125,9 +125,9 @@ func (l *Listener) tell(err error, last trouble) trouble {
 	if errors.Is(err, ErrNoQueue) {
 		now = queueMissing
 	}
-	switch {
-	case now == last:
-	case now == queueMissing:
+	switch now {
+	case last:
+	case queueMissing:
 		l.log.Error("queue is missing; trying until it is there", "err", err)
 	default:
 		l.log.Error("queue can't be read; trying until it can be", "err", err)

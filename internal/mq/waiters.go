@@ -163,13 +163,6 @@ func (ws *waiters) sentBy(w *waiter, via any) {
 	w.via = via
 }
 
-// count is the number of requests that wait.
-func (ws *waiters) count() int {
-	ws.mu.Lock()
-	defer ws.mu.Unlock()
-	return len(ws.byID)
-}
-
 // history remembers the newest texts of a number, by their hashes.
 type history struct {
 	seed  maphash.Seed
