@@ -31,7 +31,7 @@ build: ## Build bin/gateway.
 
 .PHONY: test
 ifeq ($(RABBITMQ),)
-test: deps check-fmt vet lint check-proto race ## Check everything that CI checks: format, vet, lint, generated code, race tests.
+test: deps check-fmt vet lint check-proto allocs race ## Check everything that CI checks: format, vet, lint, generated code, race tests.
 else
 test: deps race
 endif
@@ -39,6 +39,10 @@ endif
 .PHONY: race
 race: deps $(TOOLS)/.built ## Run all tests with the race detector.
 	@tools/race.sh
+
+.PHONY: allocs
+allocs: ## Hold the bounds on allocations, which the race detector would disturb.
+	@go test ./bench ./internal/routing ./internal/mapping
 
 .PHONY: vet
 vet:
