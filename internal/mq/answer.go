@@ -57,10 +57,11 @@ func (a *Answerer) Middleware(next flow.Handler) flow.Handler {
 	}
 }
 
-// publish tries until the reply is safe.
+// publish tries until the reply is safe, and at once when a manager comes back.
 func (a *Answerer) publish(ctx context.Context, request, reply *flow.Message) error {
 	pauses := reconnecting()
 	for {
+		changed := a.managers.changed.wait()
 		_, err := a.publisher.Handle(ctx, reply)
 		if errors.Is(err, ErrReturned) {
 			err = a.deadLetter(ctx, request, reply, err)
@@ -69,7 +70,7 @@ func (a *Answerer) publish(ctx context.Context, request, reply *flow.Message) er
 			return err
 		}
 		a.log.Warn("reply can't be published; trying again", "message", request.ID, "queue", reply.To.String(), "code", int(flow.CodeOf(err)), "err", err)
-		if !sleep(ctx, pauses.NextBackOff()) {
+		if !sleepUntil(ctx, pauses.NextBackOff(), changed) {
 			return flow.Errorf(flow.CodeOf(err), "stopping before the reply was published: %w", err).WithClass(flow.Stopping)
 		}
 	}

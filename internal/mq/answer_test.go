@@ -89,6 +89,26 @@ func TestReplyInHandIsPublishedAgainAndTheServiceNotCalledAgain(t *testing.T) {
 	})
 }
 
+func TestReplyInHandIsPublishedAsSoonAsAManagerTakesIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCounter(nil)
+		for range 10 {
+			c.broker.states <- mq.State{Status: mq.Blocked, Err: errors.New("low on memory")}
+			synctest.Wait()
+			c.broker.put("Q", flow.Message{ID: "1"})
+			time.Sleep(10*time.Minute + time.Second) // on the fake clock, between two tries
+			before := len(c.broker.published())
+			c.broker.states <- mq.State{Status: mq.Up}
+			synctest.Wait()
+			if got := len(c.broker.published()) - before; got != 1 {
+				t.Errorf("replies published with the return of the manager = %d, want 1", got)
+			}
+			time.Sleep(time.Minute)
+		}
+		c.stop()
+	})
+}
+
 func TestReplyThatNoQueueTakesIsADeadLetter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCounter(nil)

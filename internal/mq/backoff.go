@@ -19,11 +19,16 @@ func reconnecting() *backoff.ExponentialBackOff {
 }
 
 // sleep waits and tells whether the time passed before ctx ended.
-func sleep(ctx context.Context, d time.Duration) bool {
+func sleep(ctx context.Context, d time.Duration) bool { return sleepUntil(ctx, d, nil) }
+
+// sleepUntil is sleep that also ends when woken is closed.
+func sleepUntil(ctx context.Context, d time.Duration, woken <-chan struct{}) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
+		return true
+	case <-woken:
 		return true
 	case <-ctx.Done():
 		return false
