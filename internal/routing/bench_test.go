@@ -8,17 +8,22 @@ import (
 	"mqgateway/internal/routing"
 )
 
-// filler makes a body of about 1 KiB whose values stand early.
-func filler(begin, unit, end string) []byte {
-	return []byte(begin + strings.Repeat(unit, (1024-len(begin)-len(end))/len(unit)) + end)
+// filler makes a body of so many KiB whose values stand in the first one.
+func filler(kib int, begin, unit, end string) []byte {
+	return []byte(begin + strings.Repeat(unit, (kib<<10-len(begin)-len(end))/len(unit)) + end)
 }
 
-var (
-	xmlBody = filler(`<?xml version="1.0" encoding="UTF-8"?><AccountRq><Head><SystemID>core</SystemID><PartnerID kind="x">cards</PartnerID></Head>`,
+func xmlOf(kib int) []byte {
+	return filler(kib, `<?xml version="1.0" encoding="UTF-8"?><AccountRq><Head><SystemID>core</SystemID><PartnerID kind="x">cards</PartnerID></Head>`,
 		`<Item id="1"><Name>Иван</Name><Sum>10.50</Sum></Item>`, `</AccountRq>`)
-	jsonBody = filler(`{"op": "AccountRq", "head": {"system": "core", "partner": "cards"}, "items": [`,
+}
+
+func jsonOf(kib int) []byte {
+	return filler(kib, `{"op": "AccountRq", "head": {"system": "core", "partner": "cards"}, "items": [`,
 		`{"id": 1, "name": "Иван", "sum": 10.50},`, `{}]}`)
-)
+}
+
+var xmlBody, jsonBody = xmlOf(1), jsonOf(1)
 
 const plain = `
 routing:
@@ -53,9 +58,11 @@ func BenchmarkRoute(b *testing.B) {
 	}{
 		{"XML/values", plain, "auto", xmlBody},
 		{"XML/expressions", computed, "auto", xmlBody},
+		{"XML/100KiB", plain, "auto", xmlOf(100)},
 		{"XML/DOM", plain, "DOM", xmlBody},
 		{"JSON/values", plain, "auto", jsonBody},
 		{"JSON/expressions", computed, "auto", jsonBody},
+		{"JSON/100KiB", plain, "auto", jsonOf(100)},
 		{"JSON/DOM", plain, "DOM", jsonBody},
 	} {
 		b.Run(bb.name, func(b *testing.B) {
@@ -82,6 +89,8 @@ func TestAllocations(t *testing.T) {
 		{"XML values", plain, xmlBody, 10},
 		{"XML expressions", computed, xmlBody, 35},
 		{"JSON values", plain, jsonBody, 10},
+		{"XML values of a long body", plain, xmlOf(100), 10},
+		{"JSON values of a long body", plain, jsonOf(100), 10},
 		{"JSON expressions", computed, jsonBody, 35},
 	} {
 		r := router(t, tt.config, routing.Options{})
