@@ -96,7 +96,7 @@ func (b *balancer) await(ctx context.Context, m *flow.Message, routes []route) e
 		case <-timer.C:
 			return notReady(routes)
 		case <-ctx.Done():
-			return flow.Errorf(flow.BrokerFailed, "waiting for a manager: %w", context.Cause(ctx))
+			return flow.Errorf(flow.BrokerFailed, "%w; nothing was sent: %w", notReady(routes), context.Cause(ctx))
 		}
 	}
 }
@@ -113,10 +113,12 @@ func notReady(routes []route) error {
 			why = append(why, fmt.Errorf("manager %q %w", r.manager().id, err))
 		}
 	}
-	return flow.Errorf(flow.BrokerFailed, "no manager takes messages: %w", why)
+	return flow.Errorf(flow.BrokerFailed, "%w: %w", errNotReady, why)
 }
 
 var (
+	// errNotReady tells that a message was not sent anywhere.
+	errNotReady       = errors.New("no manager takes messages")
 	errManagerDown    = errors.New("is down")
 	errManagerBlocked = errors.New("is blocked")
 )

@@ -98,6 +98,7 @@ func (l *Listener) subscribe(ctx context.Context) Subscription {
 	for ctx.Err() == nil {
 		sub, err := l.manager.broker.Subscribe(ctx, l.queue)
 		if err == nil {
+			l.manager.reach()
 			l.log.Info("reading the queue")
 			return sub
 		}
@@ -105,7 +106,7 @@ func (l *Listener) subscribe(ctx context.Context) Subscription {
 			break
 		}
 		told = l.tell(err, told)
-		sleep(ctx, pauses.NextBackOff())
+		l.manager.sleep(ctx, pauses.NextBackOff())
 	}
 	return nil
 }

@@ -29,6 +29,8 @@ type Manager struct {
 
 	state   atomic.Pointer[State]
 	changed *signal // shared by all managers of a gateway
+	// reached has room for one word that the broker answered elsewhere.
+	reached chan struct{}
 }
 
 // ManagerOptions are what a manager needs beside its broker.
@@ -52,6 +54,7 @@ func (ms *Managers) Add(id string, broker Broker, o ManagerOptions) *Manager {
 	m := &Manager{
 		id: id, broker: broker, queues: o.Queues,
 		log: o.Log.With("manager", id), count: o.Metrics.manager(id), changed: &ms.changed,
+		reached: make(chan struct{}, 1),
 	}
 	m.state.Store(&State{Status: Down})
 	m.count.up.Set(0)
@@ -187,6 +190,40 @@ func (m *Manager) watch(ctx context.Context, pause time.Duration) {
 			if lost {
 				return
 			}
+		case <-m.reached:
+			return
+		case <-timer.C:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// reach tells a manager that is down that its broker answered elsewhere, so that it
+// need not wait for its next try.
+func (m *Manager) reach() {
+	if m.State().Status != Down {
+		return
+	}
+	select {
+	case m.reached <- struct{}{}:
+	default:
+	}
+}
+
+// sleep waits, but no longer than until the manager comes up.
+func (m *Manager) sleep(ctx context.Context, d time.Duration) {
+	was := m.State().Status
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	for {
+		changed := m.changed.wait()
+		if now := m.State().Status; now == Up && was != Up {
+			return
+		}
+		select {
+		case <-changed:
 		case <-timer.C:
 			return
 		case <-ctx.Done():

@@ -252,3 +252,40 @@ func ExamplePublisher() {
 	fmt.Println(err, len(b.broker.published()))
 	// Output: <nil> 1
 }
+
+func TestManagerThatIsReachedElsewhereIsTriedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench()
+		b.broker.check = errors.New("connection refused")
+		b.broker.missing = true
+		stopManagers := b.run()
+		stop := b.listen(1, func(context.Context, *flow.Message) (*flow.Message, error) { return nil, nil })
+		time.Sleep(10 * time.Minute) // on the fake clock: both pause for long now
+		b.broker.mu.Lock()
+		b.broker.check, b.broker.missing = nil, false
+		b.broker.mu.Unlock()
+		for !b.managers.Available() && b.counter(t, "gateway_queue_subscribed") == 0 {
+			time.Sleep(100 * time.Millisecond)
+		}
+		synctest.Wait()
+		if !b.managers.Available() || b.counter(t, "gateway_queue_subscribed") != 1 {
+			t.Error("one side was reached, and the other one still pauses")
+		}
+		stop()
+		stopManagers()
+	})
+}
+
+func TestRequestThatWasNotSentIsNoTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench()
+		r := b.requester(nil)
+		r.Direct(b.manager, r.Take)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := r.Handle(ctx, &flow.Message{ID: "m-1", To: flow.Address{Key: "OUT"}})
+		if flow.CodeOf(err) != flow.BrokerFailed || !strings.Contains(err.Error(), `manager "M" is down; nothing was sent`) {
+			t.Errorf("Handle = %v, want 603 that tells why nothing was sent", err)
+		}
+	})
+}

@@ -93,7 +93,7 @@ func (d *DirectWay) Run(ctx context.Context) error {
 		inbox, err := opener.OpenInbox(ctx)
 		if err != nil {
 			d.log.Debug("opening a reply address", "err", err)
-			sleep(ctx, pauses.NextBackOff())
+			d.sleep(ctx, pauses.NextBackOff())
 			continue
 		}
 		pauses.Reset()

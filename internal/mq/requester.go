@@ -77,7 +77,7 @@ func (r *Requester) Handle(ctx context.Context, in *flow.Message) (*flow.Message
 	case err == nil:
 		r.count.wait.Observe(time.Since(start).Seconds())
 		return a.reply, a.err
-	case within.Err() != nil:
+	case within.Err() != nil && !errors.Is(err, errNotReady):
 		return nil, r.timeout(ctx, in)
 	default:
 		return nil, err
