@@ -67,6 +67,16 @@ func (n *Node) closeConnections(t testing.TB, condition string) {
 		condition), "ok")
 }
 
+// ForgetQueue strikes a classic queue off the server's list and lets its process
+// live, as RabbitMQ 4.0 does to one that is deleted while the server takes it for
+// down: consumers are not told.
+func (v *VHost) ForgetQueue(t testing.TB, queue string) {
+	t.Helper()
+	v.Node.expect(t, fmt.Sprintf(
+		"case rabbit_amqqueue:lookup(rabbit_misc:r(<<%s>>, queue, <<%s>>)) of {ok, Q} -> "+
+			"rabbit_classic_queue:delete_crashed_internal(Q, <<\"guest\">>) end", erlang(v.Name), erlang(queue)), "ok")
+}
+
 // SetMemoryAlarm makes the server believe that it is short of memory, or no
 // longer. When it returns, a connection that publishes is blocked.
 func (n *Node) SetMemoryAlarm(t testing.TB, on bool) {

@@ -15,6 +15,7 @@ type Broker struct {
 	manager        string
 	instance       string
 	confirmTimeout time.Duration
+	silence        time.Duration
 
 	consuming  lazy[session]
 	publishing lazy[session]
@@ -58,7 +59,13 @@ func Open(cfg Config) (*Broker, error) {
 	if cfg.ConfirmTimeout == 0 {
 		cfg.ConfirmTimeout = defaultConfirmTimeout
 	}
-	b := &Broker{manager: cfg.Manager, instance: cfg.Instance, confirmTimeout: cfg.ConfirmTimeout, states: newStates()}
+	if cfg.Silence == 0 {
+		cfg.Silence = defaultSilence
+	}
+	b := &Broker{
+		manager: cfg.Manager, instance: cfg.Instance,
+		confirmTimeout: cfg.ConfirmTimeout, silence: cfg.Silence, states: newStates(),
+	}
 	b.connectBy(addresses)
 	return b, nil
 }

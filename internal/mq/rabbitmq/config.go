@@ -23,10 +23,14 @@ type Config struct {
 	Instance string
 	// ConfirmTimeout is how long a publish waits for the broker's answer. 0 means 5s.
 	ConfirmTimeout time.Duration
+	// Silence is how long nothing may come from a queue until it is looked up,
+	// whether the broker still knows that it is read. 0 means 30s.
+	Silence time.Duration
 }
 
 const (
 	defaultConfirmTimeout = 5 * time.Second
+	defaultSilence        = 30 * time.Second
 	defaultHeartbeat      = 10 * time.Second
 	defaultPort           = 5672
 	defaultUser           = "guest"

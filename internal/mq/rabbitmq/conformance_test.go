@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"testing"
+	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
@@ -52,7 +53,10 @@ func receivedAs(v any) any {
 }
 
 func (h harness) Open(t testing.TB) mq.Broker {
-	return open(t, h.VHost, func(c *rabbitmq.Config) { c.ConfirmTimeout = limit })
+	return open(t, h.VHost, func(c *rabbitmq.Config) {
+		c.ConfirmTimeout = limit
+		c.Silence = time.Second // the broker does not always tell that a queue was deleted
+	})
 }
 
 func (h harness) make(t testing.TB, name string, args amqp.Table) {

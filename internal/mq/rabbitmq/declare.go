@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
@@ -36,10 +37,7 @@ func (s *session) ensure(ctx context.Context, q mq.Queue) error {
 	if strings.HasPrefix(q.Name, directReplyTo) {
 		return fmt.Errorf("%w: %q: it is a reply address of RabbitMQ", mq.ErrNoQueue, clip(q.Name))
 	}
-	err := s.aside(ctx, func(ch *throwAway) error {
-		_, err := ch.QueueDeclarePassive(q.Name, true, false, false, false, nil)
-		return err
-	})
+	_, err := s.lookUp(ctx, q.Name)
 	switch {
 	case err == nil:
 		return nil
@@ -56,6 +54,18 @@ func (s *session) ensure(ctx context.Context, q mq.Queue) error {
 		return fmt.Errorf("declaring %s queue %q: %w", q.Kind, q.Name, err)
 	}
 	return nil
+}
+
+// lookUp counts the consumers of a queue. A missing one is the broker's exception
+// [amqp.NotFound].
+func (s *session) lookUp(ctx context.Context, queue string) (consumers int, err error) {
+	var count atomic.Int64 // the question may outlast ctx
+	err = s.aside(ctx, func(ch *throwAway) error {
+		found, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil)
+		count.Store(int64(found.Consumers))
+		return err
+	})
+	return int(count.Load()), err
 }
 
 // arguments are those of a new queue. Servers before 4.0 take a delivery limit

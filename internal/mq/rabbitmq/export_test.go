@@ -44,3 +44,6 @@ func NodeOfReply(key string) (string, error) {
 	}
 	return p.node(), nil
 }
+
+// Look looks the queue of a silent subscription up, which had no reader before.
+func Look(s mq.Subscription) { s.(*subscription).look(true) }

@@ -45,6 +45,7 @@ func (s *session) consume(q mq.Queue) (*subscription, error) {
 		rpc: make(chan struct{}, 1),
 	}
 	closes := ch.NotifyClose(make(chan *amqp.Error, 1))
+	cancels := ch.NotifyCancel(make(chan string, 1))
 	sub.loss = sync.OnceValue(func() error {
 		select {
 		case reason := <-closes:
@@ -63,6 +64,10 @@ func (s *session) consume(q mq.Queue) (*subscription, error) {
 	if err != nil {
 		_ = ch.Close()
 		return nil, err
+	}
+	if !s.broker.tasks.run(func() { sub.guard(cancels, s.broker.silence) }) {
+		_ = ch.Close()
+		return nil, errClosed
 	}
 	return sub, nil
 }
@@ -85,6 +90,10 @@ type subscription struct {
 	rpc chan struct{}
 	// cancelled is set when we ended the reading ourselves.
 	cancelled atomic.Bool
+	// heard is set when something was received; guard clears it.
+	heard atomic.Bool
+	// forgotten is why guard ended the reading.
+	forgotten atomic.Pointer[error]
 	// loss reads why the channel ended; to be called when there are no more
 	// deliveries.
 	loss func() error
@@ -97,6 +106,7 @@ func (s *subscription) Receive(ctx context.Context) (*mq.Delivery, error) {
 		if !ok {
 			return nil, s.end()
 		}
+		s.heard.Store(true)
 		s.acks.begin()
 		return s.delivery(&d), nil
 	case <-ctx.Done():
@@ -113,9 +123,12 @@ func (s *subscription) end() error {
 	if loss := s.loss(); loss != nil {
 		return fmt.Errorf("reading %q: %w", s.queue, loss)
 	}
+	forgotten := s.forgotten.Load()
 	switch {
 	case s.cancelled.Load():
 		return mq.ErrCancelled
+	case forgotten != nil:
+		return fmt.Errorf("reading %q: %w", s.queue, *forgotten)
 	case s.ch.IsClosed():
 		return fmt.Errorf("reading %q: %w", s.queue, errClosed)
 	default:
