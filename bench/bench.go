@@ -132,30 +132,60 @@ func (b *bench) start(s scenario, side string) (*process, error) {
 	return launch(b.programs[side], "-c", file)
 }
 
-const manager = "QM1"
+// The gateway's names of the broker and of itself.
+const (
+	manager  = "QM1"
+	instance = "bench"
+)
 
 func (b *bench) bareArgs(s scenario) []string {
-	args := []string{"consume", "-uri", b.options.uri, "-queue", queue}
-	if s.Flow == providing {
-		args[0] = "provide"
-		return args
-	}
+	loops := map[string]string{consuming: "consume", providing: "provide", answering: "answer", asking: "ask", direct: "ask"}
+	args := []string{loops[s.Flow], "-uri", b.options.uri, "-queue", queue, "-manager", manager}
 	if s.Rate > 0 {
 		args = append(args, "-run", "1") // best while there is little to join
 	}
-	return append(args, "-service", b.service.address, "-authority", root, "-manager", manager)
+	if s.Flow == asking {
+		args = append(args, "-replies", replyQueue)
+	}
+	if s.reads() {
+		args = append(args, "-service", b.service.address, "-authority", root)
+	}
+	return args
 }
 
 // config is a gateway as its users configure it; numbers are its defaults.
 func (b *bench) config(s scenario) string {
-	common := fmt.Sprintf("server: {port: 0}\nshutdown: {delay: 0}\nmq:\n  workMode: async\n  connection:\n    connections: [{uri: %q, queueManager: %s}]\n",
-		b.options.uri, manager)
-	if s.Flow == providing {
-		return common + fmt.Sprintf("    sendQueue: %s\n  systemType: sp\ngrpc: {server: {serverPort: 0}}\n", queue)
+	mode, role, queueKey := "async", "sp", "sendQueue"
+	if s.Flow == answering || s.asks() {
+		mode = "sync"
 	}
-	return common + fmt.Sprintf(`    receiveQueue: %s
-  systemType: sc
-grpc:
+	if s.reads() {
+		role, queueKey = "sc", "receiveQueue"
+	}
+	return fmt.Sprintf(`server: {port: 0}
+shutdown: {delay: 0}
+mq:
+  instance: %s
+  workMode: %s
+  systemType: %s
+  connection:
+    connections: [{uri: %q, queueManager: %s}]
+    %s: %s
+`, instance, mode, role, b.options.uri, manager, queueKey, queue) + b.restOfConfig(s)
+}
+
+// restOfConfig says where calls of a consumer go, or how replies come.
+func (b *bench) restOfConfig(s scenario) string {
+	const server = "grpc: {server: {serverPort: 0}}\n"
+	switch {
+	case s.Flow == asking:
+		return "  syncReceiver: {replyToMode: UNIQUE, defaultReceiveQueue: " + queue + "}\n" + server
+	case s.Flow == direct:
+		return "  syncReceiver: {replyToMode: DIRECT}\n" + server
+	case s.Flow == providing:
+		return server
+	}
+	return fmt.Sprintf(`grpc:
   server: {serverPort: 0}
   client: {settings: {default: {hostname: 127.0.0.1, port: %s}}}
 routing:
@@ -163,5 +193,5 @@ routing:
     - destinationExpression: Operation
       variables:
         - {name: Operation, valueFrom: [{type: fromBody, value: local-name(/*), valueJson: $.operation}]}
-`, queue, portOf(b.service.address))
+`, portOf(b.service.address))
 }

@@ -10,9 +10,13 @@ import (
 	"mqgateway/api/proto/gateway"
 )
 
-// queue is the one queue that everything goes through; each measurement has a new
-// one of this name.
-const queue = "bench"
+// queue is the one queue that everything goes through but replies, which have
+// the queue that a gateway makes for its instance. Each measurement has new ones of
+// these names.
+const (
+	queue      = "bench"
+	replyQueue = queue + ".DQ." + instance
+)
 
 // broker is the view of a foreign program on the broker.
 type broker struct {
@@ -38,13 +42,19 @@ func connect(uri string) (*broker, error) {
 
 func (b *broker) close() { _ = b.conn.Close() }
 
-// renew makes the queue, empty and durable, of a kind.
-func (b *broker) renew(kind string) error {
-	if _, err := b.ch.QueueDelete(queue, false, false, false); err != nil {
-		return fmt.Errorf("deleting queue %q: %w", queue, err)
-	}
-	if _, err := b.ch.QueueDeclare(queue, true, false, false, false, amqp.Table{amqp.QueueTypeArg: kind}); err != nil {
-		return fmt.Errorf("declaring queue %q: %w", queue, err)
+// renew makes the queues of a scenario, empty and durable. Who asks makes the queue
+// of its replies itself.
+func (b *broker) renew(s scenario) error {
+	for _, name := range []string{queue, replyQueue} {
+		if _, err := b.ch.QueueDelete(name, false, false, false); err != nil {
+			return fmt.Errorf("deleting queue %q: %w", name, err)
+		}
+		if name == replyQueue && s.Flow != answering {
+			continue
+		}
+		if _, err := b.ch.QueueDeclare(name, true, false, false, false, amqp.Table{amqp.QueueTypeArg: s.Queue}); err != nil {
+			return fmt.Errorf("declaring queue %q: %w", name, err)
+		}
 	}
 	return nil
 }
@@ -69,13 +79,17 @@ func (b *broker) fill(s scenario, messages int) error {
 
 // publishing is a message as a partner would send it.
 func publishing(s scenario, i int, body []byte) amqp.Publishing {
-	return amqp.Publishing{
+	p := amqp.Publishing{
 		MessageId: idOf(i), CorrelationId: fmt.Sprintf("order-%08d", i), ContentType: s.contentType(),
 		DeliveryMode: amqp.Persistent, Body: body,
 		Headers: amqp.Table{
 			"region": "north", "channel": "branch", "priority-class": "standard", "trace": "4bf92f3577b34da6a3ce929d0e0e4736",
 		},
 	}
+	if s.Flow == answering {
+		p.ReplyTo = replyQueue
+	}
+	return p
 }
 
 // protoMessage is a message as a microservice would send it.
@@ -100,10 +114,10 @@ func indexOf(id string) int {
 	return n
 }
 
-// holds waits until the queue has so many messages, unsettled ones counted once
+// holds waits until a queue has so many messages, unsettled ones counted once
 // their reader is gone.
-func (b *broker) holds(messages int) error {
-	return b.await(func(q amqp.Queue) error {
+func (b *broker) holds(queue string, messages int) error {
+	return b.await(queue, func(q amqp.Queue) error {
 		if q.Messages != messages {
 			return fmt.Errorf("it holds %d messages, want %d", q.Messages, messages)
 		}
@@ -115,7 +129,7 @@ var errUnread = errors.New("nobody reads it")
 
 // awaitReader waits until somebody reads the queue.
 func (b *broker) awaitReader() error {
-	return b.await(func(q amqp.Queue) error {
+	return b.await(queue, func(q amqp.Queue) error {
 		if q.Consumers == 0 {
 			return errUnread
 		}
@@ -123,8 +137,8 @@ func (b *broker) awaitReader() error {
 	})
 }
 
-// await asks for the queue until check has no complaint.
-func (b *broker) await(check func(amqp.Queue) error) error {
+// await asks for a queue until check has no complaint.
+func (b *broker) await(queue string, check func(amqp.Queue) error) error {
 	end := time.Now().Add(patience)
 	for {
 		q, err := b.ch.QueueDeclarePassive(queue, true, false, false, false, nil)
@@ -141,8 +155,9 @@ func (b *broker) await(check func(amqp.Queue) error) error {
 	}
 }
 
-// take reads and acknowledges so many messages.
-func (b *broker) take(messages int) (map[string]amqp.Delivery, error) {
+// take reads and acknowledges so many messages of a queue. Replies are told by the
+// ids of their requests.
+func (b *broker) take(queue string, messages int) (map[string]amqp.Delivery, error) {
 	ch, err := b.conn.Channel()
 	if err != nil {
 		return nil, fmt.Errorf("opening a channel: %w", err)
@@ -157,7 +172,11 @@ func (b *broker) take(messages int) (map[string]amqp.Delivery, error) {
 	for range messages {
 		select {
 		case d := <-deliveries:
-			byID[d.MessageId] = d
+			if queue == replyQueue {
+				byID[d.CorrelationId] = d
+			} else {
+				byID[d.MessageId] = d
+			}
 		case <-late:
 			return nil, fmt.Errorf("reading queue %q: %d messages, want %d", queue, len(byID), messages)
 		}

@@ -1,9 +1,11 @@
 package main
 
 import (
-	"context"
+	"errors"
 	"fmt"
 	"net"
+	"strings"
+	"sync"
 
 	"github.com/google/go-cmp/cmp"
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -15,91 +17,156 @@ import (
 // compared is the number of messages that are compared field by field.
 const compared = 20
 
+// work is all that a side makes of some messages, by their ids.
+type work struct {
+	// calls are those of the service.
+	calls map[string]call
+	// published is what arrives in a queue: messages, requests, or the answers of
+	// requests that were read.
+	published map[string]amqp.Delivery
+	// replies are what callers get.
+	replies map[string]*gateway.ProtoMessage
+}
+
 // compare lets both sides handle the same messages and holds what they make of
-// them against each other: only equal work is worth comparing. For consumers it
-// returns a call to hold the measured ones against.
+// them against each other: only equal work is worth comparing. It returns what
+// each message that is measured has to be like at the service or, where there is
+// none, at a caller that gets replies.
 func (b *bench) compare(s scenario) (*gateway.ProtoMessage, error) {
-	if s.Flow == providing {
-		return nil, b.comparePublished(s)
-	}
-	calls := map[string]map[string]call{}
+	works := map[string]work{}
 	for _, side := range sides {
 		var err error
-		if calls[side], err = b.calls(s, side); err != nil {
+		if works[side], err = b.work(s, side); err != nil {
 			return nil, fmt.Errorf("comparing, %s: %w", side, err)
 		}
 	}
-	if diff := cmp.Diff(calls[bareSide], calls[gatewaySide], protocmp.Transform(), cmp.AllowUnexported(call{})); diff != "" {
-		return nil, fmt.Errorf("the sides call the service differently (-bare +gateway):\n%s", diff)
+	if diff := cmp.Diff(works[bareSide], works[gatewaySide], protocmp.Transform(), cmp.AllowUnexported(work{}, call{}), ignored); diff != "" {
+		return nil, fmt.Errorf("the sides do different work (-bare +gateway):\n%s", diff)
 	}
-	return calls[bareSide][idOf(0)].message, nil
+	if s.asks() {
+		return works[bareSide].replies[idOf(0)], nil
+	}
+	return works[bareSide].calls[idOf(0)].message, nil
 }
 
-// calls are what a side makes of some messages.
-func (b *bench) calls(s scenario, side string) (map[string]call, error) {
-	if err := b.broker.renew(s.Queue); err != nil {
-		return nil, err
+// ignored is what has to differ.
+var ignored = cmp.FilterPath(func(p cmp.Path) bool {
+	switch p.Last().String() {
+	case ".Timestamp", ".Acknowledger", ".DeliveryTag", ".MessageCount", ".ConsumerTag":
+		return true
+	default:
+		return false
 	}
+}, cmp.Ignore())
+
+// work lets a side handle some messages.
+func (b *bench) work(s scenario, side string) (work, error) {
+	if err := b.broker.renew(s); err != nil {
+		return work{}, err
+	}
+	switch {
+	case s.reads():
+		return b.workOnQueue(s, side)
+	case s.asks():
+		return b.workOnRequests(s, side)
+	default:
+		_, err := b.callEach(s, side)
+		if err != nil {
+			return work{}, err
+		}
+		published, err := b.broker.take(queue, compared)
+		return work{published: published}, err
+	}
+}
+
+func (b *bench) workOnQueue(s scenario, side string) (work, error) {
 	if err := b.broker.fill(s, compared); err != nil {
-		return nil, err
+		return work{}, err
 	}
 	r := newRecord(compared)
 	b.service.observe(r.add)
 	p, err := b.start(s, side)
 	if err != nil {
-		return nil, err
+		return work{}, err
 	}
 	if err := p.await(r.done); err != nil {
-		return nil, err
+		return work{}, err
 	}
-	return r.byID, p.stop()
+	if err := p.stop(); err != nil {
+		return work{}, err
+	}
+	w := work{calls: r.byID}
+	if s.Flow == answering {
+		w.published, err = b.broker.take(replyQueue, compared)
+		err = errors.Join(err, alike(w.published))
+	}
+	return w, err
 }
 
-func (b *bench) comparePublished(s scenario) error {
-	published := map[string]map[string]amqp.Delivery{}
-	for _, side := range sides {
-		var err error
-		if published[side], err = b.published(s, side); err != nil {
-			return fmt.Errorf("comparing, %s: %w", side, err)
+// alike blanks the ids of answers, which the gateway makes as nobody else does.
+func alike(answers map[string]amqp.Delivery) error {
+	for id, d := range answers {
+		if d.MessageId == "" {
+			return fmt.Errorf("the answer to message %q has no id", id)
 		}
-	}
-	ignored := cmp.FilterPath(func(p cmp.Path) bool {
-		switch p.Last().String() {
-		case ".Timestamp", ".Acknowledger", ".DeliveryTag", ".MessageCount", ".ConsumerTag":
-			return true
-		default:
-			return false
-		}
-	}, cmp.Ignore())
-	if diff := cmp.Diff(published[bareSide], published[gatewaySide], ignored); diff != "" {
-		return fmt.Errorf("the sides publish differently (-bare +gateway):\n%s", diff)
+		d.MessageId = ""
+		answers[id] = d
 	}
 	return nil
 }
 
-// published are the messages that a side makes of some calls.
-func (b *bench) published(s scenario, side string) (map[string]amqp.Delivery, error) {
-	if err := b.broker.renew(s.Queue); err != nil {
-		return nil, err
+func (b *bench) workOnRequests(s scenario, side string) (work, error) {
+	var mu sync.Mutex
+	requests := map[string]amqp.Delivery{}
+	r, err := b.respond(func(d amqp.Delivery) {
+		mu.Lock()
+		defer mu.Unlock()
+		d.ReplyTo = withoutNumber(d.ReplyTo)
+		requests[d.MessageId] = d
+	})
+	if err != nil {
+		return work{}, err
 	}
+	defer r.close()
+	replies, err := b.callEach(s, side)
+	if err != nil {
+		return work{}, err
+	}
+	for _, reply := range replies {
+		reply.SystemHeaders["RoutingKey"] = withoutNumber(reply.GetSystemHeaders()["RoutingKey"])
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	return work{published: requests, replies: replies}, nil
+}
+
+// withoutNumber is the part of a direct reply address that all have.
+func withoutNumber(address string) string {
+	const prefix = "amq.rabbitmq.reply-to."
+	if strings.HasPrefix(address, prefix) {
+		return prefix
+	}
+	return address
+}
+
+// callEach calls a side with each message, and returns the replies.
+func (b *bench) callEach(s scenario, side string) (map[string]*gateway.ProtoMessage, error) {
 	p, err := b.start(s, side)
 	if err != nil {
 		return nil, err
 	}
-	c, err := dial(p)
+	c, err := dial(p, s)
 	if err != nil {
 		return nil, err
 	}
 	defer c.close()
+	replies := map[string]*gateway.ProtoMessage{}
 	for i := range compared {
-		if err := c.call(context.Background(), protoMessage(s, i, s.body())); err != nil {
+		if replies[idOf(i)], err = c.pass(protoMessage(s, i, s.body())); err != nil {
 			return nil, err
 		}
 	}
-	if err := p.stop(); err != nil {
-		return nil, err
-	}
-	return b.broker.take(compared)
+	return replies, p.stop()
 }
 
 func portOf(address string) string {

@@ -31,7 +31,7 @@ func TestBothSidesMakeTheSameOfAMessage(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer b.service.close()
-	for _, flow := range []string{consuming, providing} {
+	for _, flow := range []string{consuming, providing, answering, asking, direct} {
 		for _, format := range []string{"XML", "JSON"} {
 			s := scenario{Flow: flow, Format: format, Size: 1 << 10, Queue: "classic"}
 			if _, err := b.compare(s); err != nil {

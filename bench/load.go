@@ -19,24 +19,43 @@ const callers = 64
 // client is a microservice that calls the process under measurement.
 type client struct {
 	conn *grpc.ClientConn
-	stub gateway.MessageAsyncChannelClient
+	// call makes a call, and returns the reply of a request.
+	call func(context.Context, *gateway.ProtoMessage) (*gateway.ProtoMessage, error)
+	// replies adds up what was returned.
+	replies tally
 }
 
-func dial(p *process) (*client, error) {
+func dial(p *process, s scenario) (*client, error) {
 	conn, err := grpc.NewClient("passthrough:///"+p.grpc, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		return nil, err
 	}
-	return &client{conn, gateway.NewMessageAsyncChannelClient(conn)}, nil
+	c := &client{conn: conn}
+	if s.asks() {
+		stub := gateway.NewMessageSyncChannelClient(conn)
+		c.call = func(ctx context.Context, m *gateway.ProtoMessage) (*gateway.ProtoMessage, error) {
+			return stub.ProcessMessage(ctx, m, grpc.WaitForReady(true))
+		}
+		return c, nil
+	}
+	stub := gateway.NewMessageAsyncChannelClient(conn)
+	c.call = func(ctx context.Context, m *gateway.ProtoMessage) (*gateway.ProtoMessage, error) {
+		_, err := stub.ProcessMessage(ctx, m, grpc.WaitForReady(true))
+		return nil, err
+	}
+	return c, nil
 }
 
 func (c *client) close() { _ = c.conn.Close() }
 
-func (c *client) call(ctx context.Context, m *gateway.ProtoMessage) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+// pass makes the call of a message.
+func (c *client) pass(m *gateway.ProtoMessage) (reply *gateway.ProtoMessage, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	_, err := c.stub.ProcessMessage(ctx, m, grpc.WaitForReady(true))
-	return err
+	if reply, err = c.call(ctx, m); reply != nil {
+		c.replies.count(reply)
+	}
+	return reply, err
 }
 
 // crowd makes as many calls as the meter wants, callers at once, and returns
@@ -51,7 +70,7 @@ func (c *client) crowd(s scenario, m *meter) ([]time.Duration, error) {
 		group.Go(func() {
 			for i := next.Add(1) - 1; i < m.to; i = next.Add(1) - 1 {
 				begin := time.Now()
-				if err := c.call(context.Background(), protoMessage(s, int(i), body)); err != nil {
+				if _, err := c.pass(protoMessage(s, int(i), body)); err != nil {
 					failed <- err
 					return
 				}
@@ -77,7 +96,7 @@ func (c *client) pace(s scenario, schedule *schedule, m *meter) ([]time.Duration
 	failed := make(chan error, schedule.total)
 	err := schedule.run(func(i int) error {
 		group.Go(func() {
-			if err := c.call(context.Background(), protoMessage(s, i, body)); err != nil {
+			if _, err := c.pass(protoMessage(s, i, body)); err != nil {
 				failed <- err
 				return
 			}

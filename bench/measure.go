@@ -10,16 +10,16 @@ import (
 
 // sample measures one side once.
 func (b *bench) sample(s scenario, side string, like *gateway.ProtoMessage) (sample, error) {
-	if err := b.broker.renew(s.Queue); err != nil {
+	if err := b.broker.renew(s); err != nil {
 		return sample{}, err
 	}
 	switch {
-	case s.Flow == consuming && s.Rate == 0:
+	case s.reads() && s.Rate == 0:
 		return b.drain(s, side, like)
-	case s.Flow == consuming:
+	case s.reads():
 		return b.trickle(s, side, like)
 	default:
-		return b.provide(s, side)
+		return b.provide(s, side, like)
 	}
 }
 
@@ -41,12 +41,12 @@ func (b *bench) drain(s scenario, side string, like *gateway.ProtoMessage) (samp
 	if err != nil {
 		return sample{}, err
 	}
-	return b.finish(s, p, m, 0, func() error { return sums.check(int(m.to), like) })
+	return b.finish(s, p, m, func() error { return sums.check(int(m.to), like) })
 }
 
 // finish waits for the last message, reads the meter, stops the process, and
 // makes sure that nothing was lost or done twice.
-func (b *bench) finish(s scenario, p *process, m *meter, remaining int, check func() error) (sample, error) {
+func (b *bench) finish(s scenario, p *process, m *meter, check func() error) (sample, error) {
 	m.process.Store(p)
 	if err := p.await(m.done); err != nil {
 		return sample{}, err
@@ -64,7 +64,26 @@ func (b *bench) finish(s scenario, p *process, m *meter, remaining int, check fu
 	if err := check(); err != nil {
 		return sample{}, err
 	}
-	return got, b.broker.holds(remaining)
+	for queue, messages := range s.remaining(int(m.to)) {
+		if err := b.broker.holds(queue, messages); err != nil {
+			return sample{}, err
+		}
+	}
+	return got, nil
+}
+
+// remaining is what the queues hold after so many messages.
+func (s scenario) remaining(messages int) map[string]int {
+	switch s.Flow {
+	case providing:
+		return map[string]int{queue: messages}
+	case answering:
+		return map[string]int{queue: 0, replyQueue: messages}
+	case asking:
+		return map[string]int{queue: 0, replyQueue: 0}
+	default:
+		return map[string]int{queue: 0}
+	}
 }
 
 // trickle lets a consumer read what arrives at a fixed rate.
@@ -91,18 +110,25 @@ func (b *bench) trickle(s scenario, side string, like *gateway.ProtoMessage) (sa
 	}); err != nil {
 		return sample{}, err
 	}
-	got, err := b.finish(s, p, m, 0, func() error { return sums.check(schedule.total, like) })
+	got, err := b.finish(s, p, m, func() error { return sums.check(schedule.total, like) })
 	got.P50, got.P99 = percentiles(schedule.measured())
 	return got, err
 }
 
 // provide lets callers call a provider, as fast as they can or at a fixed rate.
-func (b *bench) provide(s scenario, side string) (sample, error) {
+func (b *bench) provide(s scenario, side string, like *gateway.ProtoMessage) (sample, error) {
+	if s.asks() {
+		r, err := b.respond(unseen)
+		if err != nil {
+			return sample{}, err
+		}
+		defer r.close()
+	}
 	p, err := b.start(s, side)
 	if err != nil {
 		return sample{}, err
 	}
-	c, err := dial(p)
+	c, err := dial(p, s)
 	if err != nil {
 		return sample{}, err
 	}
@@ -122,10 +148,12 @@ func (b *bench) provide(s scenario, side string) (sample, error) {
 	if err != nil {
 		return sample{}, fmt.Errorf("%w; it printed:\n%s", err, p.printed())
 	}
-	got, err := b.finish(s, p, m, int(m.to), nothing)
+	got, err := b.finish(s, p, m, func() error {
+		if !s.asks() {
+			return nil // Each call was answered.
+		}
+		return c.replies.check(int(m.to), like)
+	})
 	got.P50, got.P99 = percentiles(times)
 	return got, err
 }
-
-// nothing is to be checked where each call was answered.
-func nothing() error { return nil }

@@ -15,7 +15,10 @@ import (
 const ownTime = `gateway_own_seconds_bucket{flow="%s",le="`
 
 // flowNames are the flows as metrics name them.
-var flowNames = map[string]string{consuming: "queue-to-service", providing: "service-to-queue"}
+var flowNames = map[string]string{
+	consuming: "queue-to-service", providing: "service-to-queue",
+	answering: "request-to-service", asking: "request-to-queue", direct: "request-to-queue",
+}
 
 // ownTimes reads the 50th and the 99th percentile of the metric, in microseconds,
 // since the start of the process. One that has no metrics has none.

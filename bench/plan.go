@@ -8,9 +8,18 @@ import (
 
 // The flows that are measured.
 const (
-	consuming = "sc async" // queue -> call of a service -> ack
-	providing = "sp async" // call -> publish with confirm -> answer
+	consuming = "sc async"       // queue -> call of a service -> ack
+	providing = "sp async"       // call -> publish with confirm -> answer
+	answering = "sc sync"        // queue -> call of a service -> publish its answer with confirm -> ack
+	asking    = "sp sync UNIQUE" // call -> publish with confirm -> reply by a queue -> answer
+	direct    = "sp sync DIRECT" // the same, with the reply by direct reply-to
 )
+
+// asks tells that callers wait for replies.
+func (s scenario) asks() bool { return s.Flow == asking || s.Flow == direct }
+
+// reads tells that the load is a queue, not callers.
+func (s scenario) reads() bool { return s.Flow == consuming || s.Flow == answering }
 
 // The two sides of each round, in their order.
 const (
@@ -49,6 +58,8 @@ func (s scenario) bar() float64 {
 		return 0
 	case s.Flow == consuming:
 		return 1.6
+	case s.Flow == answering, s.asks():
+		return 1.5
 	default:
 		return 1.4
 	}
@@ -65,13 +76,16 @@ func saturated() []scenario {
 				scenario{Flow: flow, Format: "JSON", Size: 1 << 10, Queue: queue})
 		}
 	}
+	for _, flow := range []string{answering, asking, direct} {
+		all = append(all, scenario{Flow: flow, Format: "XML", Size: 1 << 10, Queue: "classic"})
+	}
 	return all
 }
 
 // paced are the scenarios at fixed rates.
 func paced() []scenario {
 	var all []scenario
-	for _, flow := range []string{consuming, providing} {
+	for _, flow := range []string{consuming, providing, answering, asking, direct} {
 		for _, rate := range []int{500, 2000} {
 			all = append(all, scenario{Flow: flow, Format: "XML", Size: 1 << 10, Queue: "classic", Rate: rate})
 		}

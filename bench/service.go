@@ -31,6 +31,7 @@ func serve() (*service, error) {
 	}
 	s := &service{address: listener.Addr().String(), server: grpc.NewServer()}
 	gateway.RegisterMessageAsyncChannelServer(s.server, s)
+	gateway.RegisterMessageSyncChannelServer(s.server, syncService{seen: &s.seen})
 	go func() { _ = s.server.Serve(listener) }() // It ends by close only.
 	return s, nil
 }
@@ -46,6 +47,22 @@ func (s *service) ProcessMessage(ctx context.Context, in *gateway.ProtoMessage) 
 	return &gateway.Heartbeat{Timestamp: time.Now().UnixMilli(), MessageId: in.GetMessageId()}, nil
 }
 
+// syncService answers requests as service takes messages.
+type syncService struct {
+	gateway.UnimplementedMessageSyncChannelServer
+	seen *atomic.Pointer[func(context.Context, *gateway.ProtoMessage)]
+}
+
+// ProcessMessage implements the synchronous channel. The answer has the body and
+// the headers of the request.
+func (s syncService) ProcessMessage(ctx context.Context, in *gateway.ProtoMessage) (*gateway.ProtoMessage, error) {
+	(*s.seen.Load())(ctx, in)
+	return &gateway.ProtoMessage{
+		Body: in.GetBody(), UserHeaders: in.GetUserHeaders(),
+		SystemHeaders: map[string]string{"ContentType": in.GetSystemHeaders()["ContentType"], "Priority": "4"},
+	}, nil
+}
+
 // authorityOf is the name that the service was called by.
 func authorityOf(ctx context.Context) string {
 	values, _ := metadata.FromIncomingContext(ctx)
@@ -59,12 +76,17 @@ func authorityOf(ctx context.Context) string {
 type tally struct{ calls, bodies, headers, strangers atomic.Int64 }
 
 func (t *tally) add(ctx context.Context, in *gateway.ProtoMessage) {
-	t.calls.Add(1)
-	t.bodies.Add(int64(len(in.GetBody())))
-	t.headers.Add(int64(len(in.GetSystemHeaders()) + len(in.GetUserHeaders())))
+	t.count(in)
 	if authorityOf(ctx) != root {
 		t.strangers.Add(1)
 	}
+}
+
+// count is add for replies, which have no authority.
+func (t *tally) count(m *gateway.ProtoMessage) {
+	t.calls.Add(1)
+	t.bodies.Add(int64(len(m.GetBody())))
+	t.headers.Add(int64(len(m.GetSystemHeaders()) + len(m.GetUserHeaders())))
 }
 
 // check holds the sums against so many messages like the one that is expected.
@@ -73,7 +95,7 @@ func (t *tally) check(messages int, like *gateway.ProtoMessage) error {
 	headers := int64(len(like.GetSystemHeaders()) + len(like.GetUserHeaders()))
 	got := [...]int64{t.calls.Load(), t.bodies.Load(), t.headers.Load(), t.strangers.Load()}
 	if want := [...]int64{n, n * int64(len(like.GetBody())), n * headers, 0}; got != want {
-		return fmt.Errorf("calls, bytes of bodies, headers, calls by another name = %d, want %d", got, want)
+		return fmt.Errorf("messages, bytes of bodies, headers, calls by another name = %d, want %d", got, want)
 	}
 	return nil
 }

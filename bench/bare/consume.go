@@ -3,17 +3,14 @@ package main
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"sync"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/protobuf/types/known/anypb"
 
 	"mqgateway/api/proto/gateway"
-	"mqgateway/api/proto/gateway/mq"
 )
 
 // callTimeout is that of the gateway's default settings.
@@ -26,6 +23,17 @@ func consume(ctx context.Context, o options) error {
 		return err
 	}
 	defer func() { _ = conn.Close() }()
+	return read(ctx, conn, o, func(service *grpc.ClientConn) handler {
+		c := &caller{options: o, client: gateway.NewMessageAsyncChannelClient(service)}
+		return c.handle
+	})
+}
+
+// handler is what is done with a delivery before it is acknowledged.
+type handler func(*amqp.Delivery) error
+
+// read gives each message of the queue to a handler and acknowledges it.
+func read(ctx context.Context, conn *amqp.Connection, o options, handlerOf func(*grpc.ClientConn) handler) error {
 	service, err := grpc.NewClient("passthrough:///"+o.service,
 		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithUserAgent("mq-gateway"))
 	if err != nil {
@@ -36,7 +44,7 @@ func consume(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	loop := &consumer{options: o, client: gateway.NewMessageAsyncChannelClient(service), acks: newAcks(ch, o.run, o.prefetch)}
+	loop := &consumer{handle: handlerOf(service), acks: newAcks(ch, o.run, o.prefetch)}
 	go loop.acks.tick(ctx)
 	started("")
 	failed := make(chan error, o.workers)
@@ -72,20 +80,15 @@ func subscribe(conn *amqp.Connection, o options) (*amqp.Channel, <-chan amqp.Del
 
 // consumer is what the workers share.
 type consumer struct {
-	options options
-	client  gateway.MessageAsyncChannelClient
-	acks    *acks
+	handle handler
+	acks   *acks
 }
 
 // work handles deliveries until there are no more.
 func (c *consumer) work(deliveries <-chan amqp.Delivery) error {
 	for d := range deliveries {
-		request, err := c.toProto(&d)
-		if err != nil {
+		if err := c.handle(&d); err != nil {
 			return err
-		}
-		if err := c.call(request); err != nil {
-			return fmt.Errorf("calling the service: %w", err)
 		}
 		if err := c.acks.done(d.DeliveryTag); err != nil {
 			return fmt.Errorf("acknowledging: %w", err)
@@ -94,37 +97,21 @@ func (c *consumer) work(deliveries <-chan amqp.Delivery) error {
 	return nil
 }
 
-func (c *consumer) call(request *gateway.ProtoMessage) error {
-	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
-	defer cancel()
-	_, err := c.client.ProcessMessage(ctx, request, grpc.CallAuthority(c.options.authority))
-	return err
+// caller calls the service with deliveries.
+type caller struct {
+	options options
+	client  gateway.MessageAsyncChannelClient
 }
 
-// toProto makes what the gateway would send. It knows that all headers are texts,
-// and which properties the messages of bench have.
-func (c *consumer) toProto(d *amqp.Delivery) (*gateway.ProtoMessage, error) {
-	user := make(map[string]string, len(d.Headers))
-	for name, value := range d.Headers {
-		user[name], _ = value.(string)
-	}
-	extension, err := anypb.New(&mq.MqMessageInformation{
-		MessageType:  mq.MqMessageInformation_DATAGRAM,
-		DeliveryMode: mq.MqMessageInformation_DeliveryMode(d.DeliveryMode),
-		SourceQueue:  c.options.queue, SourceManager: c.options.manager,
-	})
+func (c *caller) handle(d *amqp.Delivery) error {
+	request, err := toProto(d, c.options.queue, c.options.manager)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return &gateway.ProtoMessage{
-		MessageId: d.MessageId, CorrelationId: d.CorrelationId, Body: string(d.Body),
-		SystemHeaders: map[string]string{
-			"MsgId": d.MessageId, "CorrelId": d.CorrelationId, "ContentType": d.ContentType,
-			"Persistence": strconv.Itoa(int(d.DeliveryMode)), "MsgType": "8",
-			"BackoutCount": "0", "Redelivered": strconv.FormatBool(d.Redelivered),
-			"SourceQueue": c.options.queue, "SourceManager": c.options.manager, "RoutingKey": d.RoutingKey,
-		},
-		UserHeaders: user,
-		Extension:   extension,
-	}, nil
+	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
+	defer cancel()
+	if _, err := c.client.ProcessMessage(ctx, request, grpc.CallAuthority(c.options.authority)); err != nil {
+		return fmt.Errorf("calling the service: %w", err)
+	}
+	return nil
 }

@@ -5,6 +5,8 @@
 //
 //	bare consume   queue -> call of a service -> ack
 //	bare provide   call -> publish with confirm -> answer
+//	bare answer    queue -> call of a service -> publish its answer with confirm -> ack
+//	bare ask       call -> publish with confirm -> reply -> answer
 package main
 
 import (
@@ -17,13 +19,18 @@ import (
 	"syscall"
 )
 
-// options are the flags of both loops.
+// options are the flags of all loops.
 type options struct {
 	uri, queue string
 
-	// Of consume: who is called, under which name.
-	service, authority, manager string
-	workers, prefetch, run      int
+	// manager is what the system headers call the broker.
+	manager string
+	// Of consume and answer: who is called, under which name.
+	service, authority string
+	// Of ask: the queue of the replies, or the direct reply address.
+	replies string
+	// Of those that read a queue; ask has no workers.
+	workers, prefetch, run int
 }
 
 func main() {
@@ -36,9 +43,9 @@ func main() {
 }
 
 func run(ctx context.Context, args []string) error {
-	loops := map[string]func(context.Context, options) error{"consume": consume, "provide": provide}
+	loops := map[string]func(context.Context, options) error{"consume": consume, "provide": provide, "answer": answer, "ask": ask}
 	if len(args) == 0 || loops[args[0]] == nil {
-		return fmt.Errorf("usage: bare consume|provide [flags]")
+		return fmt.Errorf("usage: bare consume|provide|answer|ask [flags]")
 	}
 	var o options
 	flags := flag.NewFlagSet("bare "+args[0], flag.ContinueOnError)
@@ -47,6 +54,7 @@ func run(ctx context.Context, args []string) error {
 	flags.StringVar(&o.service, "service", "", "address of the service that is called")
 	flags.StringVar(&o.authority, "authority", "", ":authority of the calls")
 	flags.StringVar(&o.manager, "manager", "", "name of the broker in the system headers")
+	flags.StringVar(&o.replies, "replies", directReplyTo, "queue that replies come by, or the direct reply address")
 	flags.IntVar(&o.workers, "workers", 64, "calls at once")
 	flags.IntVar(&o.prefetch, "prefetch", 256, "deliveries taken ahead")
 	flags.IntVar(&o.run, "run", 64, "deliveries that one ack settles at most")

@@ -15,24 +15,42 @@ import (
 
 // provide publishes each message of a call and answers once it is confirmed.
 func provide(ctx context.Context, o options) error {
-	conn, err := amqp.DialConfig(o.uri, amqp.Config{Dial: dialJoined})
+	conn, ch, err := dialConfirming(o.uri)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = conn.Close() }()
-	ch, err := conn.Channel()
+	return listen(ctx, func(s grpc.ServiceRegistrar) {
+		gateway.RegisterMessageAsyncChannelServer(s, &provider{ch: ch, queue: o.queue})
+	})
+}
+
+// dialConfirming opens a connection that joins its writes, and a channel that
+// confirms.
+func dialConfirming(uri string) (*amqp.Connection, *amqp.Channel, error) {
+	conn, err := amqp.DialConfig(uri, amqp.Config{Dial: dialJoined})
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	if err := ch.Confirm(false); err != nil {
-		return err
+	ch, err := conn.Channel()
+	if err == nil {
+		err = ch.Confirm(false)
 	}
+	if err != nil {
+		_ = conn.Close()
+		return nil, nil, err
+	}
+	return conn, ch, nil
+}
+
+// listen serves what is registered until ctx ends.
+func listen(ctx context.Context, register func(grpc.ServiceRegistrar)) error {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
 	server := grpc.NewServer()
-	gateway.RegisterMessageAsyncChannelServer(server, &provider{ch: ch, queue: o.queue})
+	register(server)
 	context.AfterFunc(ctx, server.GracefulStop)
 	started(listener.Addr().String())
 	return server.Serve(listener)
@@ -45,30 +63,38 @@ type provider struct {
 	queue string
 }
 
-var errRefused = errors.New("refused by the broker")
-
 // ProcessMessage implements the asynchronous channel.
 func (p *provider) ProcessMessage(ctx context.Context, in *gateway.ProtoMessage) (*gateway.Heartbeat, error) {
 	message, err := toPublishing(in)
 	if err != nil {
 		return nil, err
 	}
-	confirm, err := p.ch.PublishWithDeferredConfirm("", p.queue, true, false, message)
-	if err != nil {
+	if err := publish(ctx, p.ch, p.queue, message); err != nil {
 		return nil, err
-	}
-	acked, err := confirm.WaitContext(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if !acked {
-		return nil, errRefused
 	}
 	return &gateway.Heartbeat{Timestamp: time.Now().UnixMilli(), MessageId: in.GetMessageId()}, nil
 }
 
+var errRefused = errors.New("refused by the broker")
+
+// publish publishes a message to a queue and waits for its confirm.
+func publish(ctx context.Context, ch *amqp.Channel, queue string, message amqp.Publishing) error {
+	confirm, err := ch.PublishWithDeferredConfirm("", queue, true, false, message)
+	if err != nil {
+		return err
+	}
+	acked, err := confirm.WaitContext(ctx)
+	if err != nil {
+		return err
+	}
+	if !acked {
+		return errRefused
+	}
+	return nil
+}
+
 // toPublishing makes what the gateway would publish. It knows which system headers
-// the calls of bench have.
+// the messages of bench have.
 func toPublishing(in *gateway.ProtoMessage) (amqp.Publishing, error) {
 	headers := make(amqp.Table, len(in.GetUserHeaders()))
 	for name, value := range in.GetUserHeaders() {
