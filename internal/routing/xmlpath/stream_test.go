@@ -125,7 +125,7 @@ func FuzzBody(f *testing.F) {
 	f.Add(order)
 	for _, seed := range []string{
 		"<a x='1'>&#x41;<![CDATA[x]]></a>", "<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>", "\ufeff<?xml version='1.0'?><p:a/>",
-		"<a><b></a>", "<a>]]></a>", "<a", "<a><!--", "<a><?p",
+		"<a><b></a>", "<a>]]></a>", "<a", "<a><!--", "<a><?p", "<::/>", "<a b:c:d='1'/>",
 	} {
 		f.Add(seed)
 	}

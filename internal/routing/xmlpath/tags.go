@@ -11,7 +11,7 @@ func (s *scanner) startTag() (token, error) {
 		return token{}, s.fail(begin, "a second root element")
 	}
 	s.at++
-	name, err := s.name("a tag")
+	name, err := s.qualifiedName("a tag")
 	if err != nil {
 		return token{}, err
 	}
@@ -61,7 +61,7 @@ func (s *scanner) readAttributes() error {
 
 func (s *scanner) readAttribute() error {
 	begin := s.at
-	name, err := s.name("an attribute")
+	name, err := s.qualifiedName("an attribute")
 	if err != nil {
 		return err
 	}
@@ -129,7 +129,17 @@ func (s *scanner) endTag() (token, error) {
 	return token{kind: endTag, name: name, data: span{int32(begin), int32(begin)}}, nil
 }
 
-// name reads a name, with its prefix.
+// qualifiedName reads the name of a tag or an attribute: a prefix and a colon may
+// stand in front (https://www.w3.org/TR/xml-names/#ns-qualnames).
+func (s *scanner) qualifiedName(of string) (span, error) {
+	name, err := s.name(of)
+	if err == nil && bytes.Count(name.of(s.body), []byte(":")) > 1 {
+		return span{}, s.fail(int(name.from), of+" has more than one colon in its name")
+	}
+	return name, err
+}
+
+// name reads any name.
 func (s *scanner) name(of string) (span, error) {
 	begin := s.at
 	for s.at < len(s.body) {
