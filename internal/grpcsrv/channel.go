@@ -8,9 +8,9 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/proto"
 
 	"mqgateway/api/proto/gateway"
 	"mqgateway/internal/flow"
@@ -33,13 +33,10 @@ func (c asyncChannel) ProcessMessage(ctx context.Context, p *gateway.ProtoMessag
 }
 
 // syncChannel serves MessageSyncChannel.
-type syncChannel struct {
-	gateway.UnsafeMessageSyncChannelServer
-	server *Server
-}
+type syncChannel struct{ server *Server }
 
-// ProcessMessage answers with the reply of the handler, which may have no body.
-func (c syncChannel) ProcessMessage(ctx context.Context, p *gateway.ProtoMessage) (*gateway.ProtoMessage, error) {
+// processMessage answers with the reply of the handler, which may have no body.
+func (c syncChannel) processMessage(ctx context.Context, p *gateway.ProtoMessage) (any, error) {
 	work, cancel := beforeDeadline(ctx)
 	defer cancel()
 	_, reply, err := c.server.handle(work, c.server.options.DecodeSync, c.server.options.Sync, p)
@@ -71,17 +68,25 @@ func beforeDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithDeadline(ctx, deadline.Add(-min(timeToTell, time.Until(deadline)/10)))
 }
 
-// answer makes the answer of a reply. One over the limit is refused here, with a
+// roomForHeaders is what most replies need beside their body.
+const roomForHeaders = 1 << 10
+
+// answer encodes the answer of a reply. One over the limit is refused here, with a
 // code that tells callers not to ask again: grpc-go would call it RESOURCE_EXHAUSTED.
-func (c syncChannel) answer(reply *flow.Message) (*gateway.ProtoMessage, error) {
-	p, err := mapping.ToProto(reply)
+func (c syncChannel) answer(reply *flow.Message) (encoded, error) {
+	pool := mem.DefaultBufferPool()
+	space := pool.Get(len(reply.Body) + roomForHeaders)
+	out, err := mapping.AppendProto((*space)[:0], reply)
 	if err != nil {
-		return nil, fmt.Errorf("reply %q: %w", reply.ID, err)
+		pool.Put(space)
+		return encoded{}, fmt.Errorf("reply %q: %w", reply.ID, err)
 	}
-	if size, limit := int64(proto.Size(p)), c.server.config.MaxMessageSize; size > limit {
-		return nil, flow.Errorf(flow.BadMessage, "reply %q: %d bytes are over the limit of %d (grpc.server.maxMessageSizeInMb)", reply.ID, size, limit)
+	*space = out
+	if size, limit := int64(len(out)), c.server.config.MaxMessageSize; size > limit {
+		pool.Put(space)
+		return encoded{}, flow.Errorf(flow.BadMessage, "reply %q: %d bytes are over the limit of %d (grpc.server.maxMessageSizeInMb)", reply.ID, size, limit)
 	}
-	return p, nil
+	return encoded{mem.NewBuffer(space, pool)}, nil
 }
 
 // handle passes the message of a call to the handler and returns both. A panic

@@ -125,7 +125,7 @@ func (s *Server) newGRPC() *grpc.Server {
 		gateway.RegisterMessageAsyncChannelServer(g, asyncChannel{server: s})
 	}
 	if s.options.Sync != nil {
-		gateway.RegisterMessageSyncChannelServer(g, syncChannel{server: s})
+		g.RegisterService(&syncService, syncChannel{server: s})
 	}
 	healthgrpc.RegisterHealthServer(g, &health{server: s})
 	if s.config.Reflection {
@@ -137,6 +137,7 @@ func (s *Server) newGRPC() *grpc.Server {
 func (s *Server) serverOptions() []grpc.ServerOption {
 	cfg, size := s.config, int(s.config.MaxMessageSize)
 	return []grpc.ServerOption{
+		grpc.ForceServerCodecV2(protobuf),
 		grpc.MaxRecvMsgSize(size),
 		grpc.MaxSendMsgSize(size),
 		grpc.MaxConcurrentStreams(orDefault(cfg.MaxConcurrentStreams, defaultMaxStreams)),
