@@ -177,12 +177,12 @@ mq:
 // restOfConfig says where calls of a consumer go, or how replies come.
 func (b *bench) restOfConfig(s scenario) string {
 	const server = "grpc: {server: {serverPort: 0}}\n"
-	switch {
-	case s.Flow == asking:
+	switch s.Flow {
+	case asking:
 		return "  syncReceiver: {replyToMode: UNIQUE, defaultReceiveQueue: " + queue + "}\n" + server
-	case s.Flow == direct:
+	case direct:
 		return "  syncReceiver: {replyToMode: DIRECT}\n" + server
-	case s.Flow == providing:
+	case providing:
 		return server
 	}
 	return fmt.Sprintf(`grpc:
