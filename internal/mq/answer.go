@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"time"
 
 	"mqgateway/internal/flow"
 )
@@ -58,7 +59,10 @@ func (a *Answerer) Middleware(next flow.Handler) flow.Handler {
 }
 
 // publish tries until the reply is safe, and at once when a manager comes back.
+// Meanwhile the request is away.
 func (a *Answerer) publish(ctx context.Context, request, reply *flow.Message) error {
+	start := time.Now()
+	defer func() { request.Away += time.Since(start) }()
 	pauses := reconnecting()
 	for {
 		changed := a.managers.changed.wait()

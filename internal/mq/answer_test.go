@@ -45,6 +45,37 @@ func newCounter(call func() error) *counter {
 	return c
 }
 
+// TestARequestIsAwayWhileItsReplyIsPublished: nobody takes the confirm, or what
+// passes until the broker gives one, for the gateway's own time.
+func TestARequestIsAwayWhileItsReplyIsPublished(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench()
+		stopManagers := b.run()
+		answerer := mq.NewAnswerer(mq.AnswererOptions{
+			Publisher: mq.NewPublisher(b.managers, patience), Managers: b.managers, DeadLetters: &mq.DeadLetters{}, Log: b.log,
+		})
+		tries := 0
+		b.broker.publish = func(flow.Address, *flow.Message) error {
+			time.Sleep(time.Second)
+			if tries++; tries == 1 {
+				return mq.ErrNacked
+			}
+			return nil
+		}
+		answer := answerer.Middleware(func(context.Context, *flow.Message) (*flow.Message, error) {
+			return &flow.Message{ID: "r-1", To: flow.Address{Key: "OUT"}}, nil
+		})
+		m, start := &flow.Message{ID: "1"}, time.Now()
+		if _, err := answer(t.Context(), m); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(start); m.Away != took || took < 2*time.Second {
+			t.Errorf("away for %v of %v, want all of it", m.Away, took)
+		}
+		stopManagers()
+	})
+}
+
 func TestReplyIsPublishedBeforeTheRequestIsDone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCounter(nil)
