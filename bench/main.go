@@ -6,7 +6,7 @@
 //
 //	go run ./bench                  saturated: CPU per message, throughput, memory
 //	go run ./bench -latency         at fixed rates: time on the way
-//	go run ./bench -quick           a look at it, in a minute
+//	go run ./bench -quick           a look at it, in two minutes
 package main
 
 import (
