@@ -327,6 +327,8 @@ func TestCallsWaitOnWhenConnectionsAreClosed(t *testing.T) {
 	requests := takeRequests(t, e.vhost)
 	ended := e.call(t.Context(), &pb.ProtoMessage{MessageId: "m-1", Body: "<Order/>"})
 	<-requests
+	// Before its confirm, a request on a lost connection has an unknown outcome, and fails.
+	e.WaitMetric(t, `gateway_publishes_total{manager="QM1",result="confirmed"}`, 1)
 	e.vhost.CloseConnections(t)
 	newPartner(t, e.vhost).put(replyQueue, amqp.Publishing{CorrelationId: "m-1", Body: []byte("reply")})
 	wantReply(t, ended, "reply")
