@@ -94,6 +94,9 @@ type Source struct {
 	Exchange, RoutingKey string
 	// Redelivered is false when the broker never delivered the message before.
 	Redelivered bool
+	// Delayed tells that the gateway had the broker hold the message back before it
+	// was delivered here: its headers of the gateway can be trusted.
+	Delayed bool
 	// Deliveries counts earlier deliveries, as far as the broker tells.
 	Deliveries int
 }

@@ -71,6 +71,9 @@ type Queue struct {
 	// Expires lets the queue, when it is declared, go after nobody has read it for so
 	// long, where the broker can do that; 0 keeps it.
 	Expires time.Duration
+	// TTL lets messages go, when the queue is declared, that lie in it for so long; 0
+	// keeps them.
+	TTL time.Duration
 }
 
 // QueueKind is the kind of a queue that the gateway may declare.
@@ -174,6 +177,51 @@ type Declarer interface {
 	// Declare looks the queue up and makes it, durable and of q.Kind, when it is
 	// missing. With q.Kind Existing a missing queue is [ErrNoQueue].
 	Declare(ctx context.Context, q Queue) error
+}
+
+// Delayer is a broker that can hold a message back, outside of this process.
+type Delayer interface {
+	// PublishLater is as [Broker.Publish] to a queue that exists, but the message comes
+	// there only after the delay, with [flow.Source].Delayed set. It is kept as safely
+	// meanwhile as it would be in the queue, and comes back whatever becomes of this
+	// process. A broker may need an object for each length of delay: callers use few.
+	// An error that wraps [ErrNoDelay] means that this broker can't do it now, and that
+	// nothing was sent; m.Expiry must be 0.
+	PublishLater(ctx context.Context, queue string, delay time.Duration, m *flow.Message) error
+}
+
+// ErrNoDelay tells that the broker can't hold messages back, by its version or by
+// the permissions of our user.
+var ErrNoDelay = errors.New("messages can't be held back")
+
+// Broadcaster is a broker on which one message reaches the queues of a whole group,
+// such as a fan-out exchange with queues bound to it.
+type Broadcaster interface {
+	// Join declares the group and the queue where they are missing, and lets the queue
+	// have a copy of all that is broadcast to the group from now on. Joining twice is
+	// joining once.
+	Join(ctx context.Context, group string, q Queue) error
+	// Broadcast is as [Broker.Publish] to all queues of the group: nil means that each
+	// of them has the message. A group without queues, or one that does not exist, is
+	// [ErrReturned].
+	Broadcast(ctx context.Context, group string, m *flow.Message) error
+}
+
+// Admin is a broker that tells about queues and empties them.
+type Admin interface {
+	// Inspect returns an error that wraps [ErrNoQueue] for a missing queue.
+	Inspect(ctx context.Context, queue string) (QueueInfo, error)
+	// Purge removes the messages that nobody has in hand and returns their number. A
+	// missing queue is an error that wraps [ErrNoQueue].
+	Purge(ctx context.Context, queue string) (int, error)
+}
+
+// QueueInfo is what a broker tells of a queue.
+type QueueInfo struct {
+	// Messages wait for delivery; those in hand of somebody are not counted.
+	Messages int
+	// Consumers read the queue now, 0 where the broker does not tell.
+	Consumers int
 }
 
 // Inboxer is a broker with reply addresses that need no queue.
