@@ -122,7 +122,7 @@ func consumer(tb testing.TB) (pass func()) {
 	log := slog.New(slog.DiscardHandler)
 	managers := &mq.Managers{}
 	listener := mq.NewListener(managers.Add("QM1", b, mq.ManagerOptions{Log: log, Metrics: metrics}), mq.Queue{Name: "IN"}, handler,
-		mq.ListenerOptions{Concurrency: 4, Grace: flow.Grace(time.Second), DeadLetters: &mq.DeadLetters{}, NewID: mapping.NewID, Log: log, Metrics: metrics})
+		mq.ListenerOptions{Concurrency: 4, Grace: flow.Grace(time.Second), Failure: func() *mq.Failure { return &mq.Failure{DeadLetters: &mq.DeadLetters{}} }, NewID: mapping.NewID, Log: log, Metrics: metrics})
 	run(tb, listener.Run)
 	d := &mq.Delivery{Settler: b, Message: flow.Message{
 		ID: "00000001", CorrelID: "order-1", ContentType: "application/xml", Persistence: flow.Persistent,

@@ -90,14 +90,6 @@ func byManager(cfg config.Config) (ids []string, addresses map[string][]mq.Conne
 	return ids, addresses
 }
 
-func (b *brokers) ids() []string {
-	ids := make([]string, len(b.all))
-	for i, named := range b.all {
-		ids[i] = named.id
-	}
-	return ids
-}
-
 // address is where other programs reach the embedded broker; empty when they
 // can't.
 func (b *brokers) address() string {

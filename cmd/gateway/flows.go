@@ -19,51 +19,84 @@ const (
 	requestToService = "request-to-service"
 	serviceToQueue   = "service-to-queue"
 	requestToQueue   = "request-to-queue"
+	// replyToRequest is the way back of requestToQueue, and counts as part of it.
+	replyToRequest = "reply-to-request"
 )
 
-// flows are the parts of a gateway that its four flows are made of. Each method
-// below is one flow: its target, and around it the middleware, the outermost
-// first.
-type flows struct {
-	cfg       config.Config
+// parts are what flows are made of, and what outlives them: a change of the
+// configuration makes new flows of the same parts.
+type parts struct {
 	options   gatewayOptions
 	log       *slog.Logger
 	counts    *middleware.Metrics
 	metrics   *mq.Metrics
 	managers  *mq.Managers
 	publisher *mq.Publisher
-	outbound  *mapping.Outbound
 	callers   *grpcclient.Caller
-	letters   *mq.DeadLetters
+	answerer  *mq.Answerer
+	// requester is nil where no synchronous calls are served.
+	requester *mq.Requester
 	// stopping is closed when no more messages are taken.
 	stopping <-chan struct{}
 }
 
+// flows are the flows of a gateway by one configuration, which never changes: see
+// live. Each method below is one flow: its target, and around it the middleware,
+// the outermost first.
+type flows struct {
+	*parts
+	cfg      config.Config
+	outbound *mapping.Outbound
+	// router is nil where no microservices are called.
+	router  *routing.Router
+	failure *mq.Failure
+	// handlers are the flows by name.
+	handlers map[string]flow.Handler
+}
+
+// newFlows makes the flows of a configuration that was checked.
+func newFlows(p *parts, cfg config.Config) (*flows, error) {
+	f := &flows{
+		parts: p, cfg: cfg, failure: failure(cfg), handlers: map[string]flow.Handler{},
+		outbound: mapping.NewOutbound(outboundOptions(cfg, p.managers)),
+	}
+	if cfg.CallsServices() {
+		router, err := routing.New(cfg.Routing, cfg.RoutingOptions())
+		if err != nil {
+			return nil, err
+		}
+		f.router = router
+		f.handlers[queueToService], f.handlers[requestToService] = f.queueToService(), f.requestToService()
+	}
+	f.handlers[serviceToQueue] = f.serviceToQueue()
+	if p.requester != nil {
+		f.handlers[requestToQueue], f.handlers[replyToRequest] = f.requestToQueue(), f.replyToRequest()
+	}
+	return f, nil
+}
+
 // queueToService calls the microservice that the rules name.
-func (f *flows) queueToService(router *routing.Router) flow.Handler {
+func (f *flows) queueToService() flow.Handler {
 	return flow.Chain(f.callers.Async,
 		f.options.observe(queueToService),
 		f.counts.Measure(queueToService),
 		middleware.Recover,
 		bodyText(f.cfg).Middleware,
-		router.Middleware,
+		f.router.Middleware,
 		f.counts.Retry(queueToService, f.retryOptions()),
 	)
 }
 
 // requestToService calls the microservice and publishes its answer.
-func (f *flows) requestToService(router *routing.Router) flow.Handler {
-	answerer := mq.NewAnswerer(mq.AnswererOptions{
-		Publisher: f.publisher, Managers: f.managers, DeadLetters: f.letters, Log: f.log,
-	})
-	return flow.Chain(f.callers.Sync,
+func (f *flows) requestToService() flow.Handler {
+	return flow.Chain(f.callers.Sync(f.outbound.Answer),
 		f.options.observe(requestToService),
 		f.counts.Measure(requestToService),
 		middleware.Recover,
-		answerer.Middleware,
+		f.answerer.Middleware,
 		bodyText(f.cfg).Middleware,
 		f.outbound.Answerable,
-		router.Middleware,
+		f.router.Middleware,
 		f.counts.Retry(requestToService, f.retryOptions()),
 	)
 }
@@ -79,8 +112,8 @@ func (f *flows) serviceToQueue() flow.Handler {
 }
 
 // requestToQueue publishes what a microservice asks, and waits for the reply.
-func (f *flows) requestToQueue(requester *mq.Requester) flow.Handler {
-	return flow.Chain(requester.Handle,
+func (f *flows) requestToQueue() flow.Handler {
+	return flow.Chain(f.requester.Handle,
 		f.options.observe(requestToQueue),
 		f.counts.Measure(requestToQueue),
 		middleware.Recover,
@@ -88,10 +121,10 @@ func (f *flows) requestToQueue(requester *mq.Requester) flow.Handler {
 	)
 }
 
-// replies gives the replies of the external system to who waits for them.
-func (f *flows) replies(requester *mq.Requester) flow.Handler {
-	return flow.Chain(requester.Take,
-		requester.FailUnreadable,
+// replyToRequest gives a reply of the external system to who waits for it.
+func (f *flows) replyToRequest() flow.Handler {
+	return flow.Chain(f.requester.Take,
+		f.requester.FailUnreadable,
 		middleware.Recover,
 		bodyText(f.cfg).Middleware,
 	)
@@ -115,39 +148,11 @@ func (f *flows) retryOptions() middleware.RetryOptions {
 	}
 }
 
-// listeners read the queues whose messages go to microservices, on every manager.
-func (f *flows) listeners() ([]*mq.Listener, error) {
-	async, sync := f.cfg.AsyncQueues(), f.cfg.SyncQueues()
-	if len(async)+len(sync) == 0 {
-		return nil, nil
-	}
-	router, err := routing.New(f.cfg.Routing, f.cfg.RoutingOptions())
-	if err != nil {
-		return nil, err
-	}
-	toService, answering := f.queueToService(router), f.requestToService(router)
-	var all []*mq.Listener
-	for _, m := range f.managers.All() {
-		for _, name := range async {
-			all = append(all, f.listener(m, f.queue(name), toService))
-		}
-		for _, name := range sync {
-			all = append(all, f.listener(m, f.queue(name), answering))
-		}
-	}
-	return all, nil
-}
-
-func (f *flows) listener(m *mq.Manager, q mq.Queue, h flow.Handler) *mq.Listener {
-	return mq.NewListener(m, q, h, mq.ListenerOptions{
-		Concurrency: f.cfg.MQ.ConsumerParams.Concurrency, Grace: flow.Grace(f.cfg.TerminationGracePeriod),
-		DeadLetters: f.letters, NewID: mapping.NewID, Log: f.log, Metrics: f.metrics,
-	})
-}
-
-// queue is a queue to read.
-func (f *flows) queue(name string) mq.Queue {
-	return mq.Queue{Name: name, Prefetch: f.cfg.MQ.ConsumerParams.Prefetch, Kind: declaredKind(f.cfg)}
+// failure says what becomes of messages that can't be handled.
+func failure(cfg config.Config) *mq.Failure {
+	return &mq.Failure{DeadLetters: &mq.DeadLetters{
+		Queue: cfg.MQ.Failure.DeadLetterQueue, Kind: deadLetterKind(cfg.MQ.Failure.Declare), Instance: cfg.MQ.Instance,
+	}}
 }
 
 // sendQueues are the queues that are published to and may be declared.

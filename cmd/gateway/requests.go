@@ -16,22 +16,23 @@ type requests struct {
 }
 
 // newRequests is nil for a gateway that serves no synchronous calls.
-func newRequests(f *flows) *requests {
-	if !f.cfg.ServesSync() {
+func newRequests(s *sources) *requests {
+	if !s.cfg.ServesSync() {
 		return nil
 	}
-	r := &requests{requester: mq.NewRequester(f.managers, mq.RequesterOptions{
-		Tag: mq.Tag(f.cfg.MQ.Instance), Wait: f.cfg.MQ.SyncReceiver.MaxProcessingTime, Patience: f.cfg.MQ.Connection.ConfirmTimeout,
-		Unclaimed: unclaimed(f.cfg), Log: f.log, Metrics: f.metrics,
+	r := &requests{requester: mq.NewRequester(s.managers, mq.RequesterOptions{
+		Tag: mq.Tag(s.cfg.MQ.Instance), Wait: s.cfg.MQ.SyncReceiver.MaxProcessingTime, Patience: s.cfg.MQ.Connection.ConfirmTimeout,
+		Unclaimed: unclaimed(s.cfg), Log: s.log, Metrics: s.metrics,
 	})}
-	replies := f.replies(r.requester)
-	for _, m := range f.managers.All() {
-		if f.cfg.MQ.SyncReceiver.ReplyToMode == config.ReplyDirect {
+	s.requester = r.requester
+	replies := s.now.handler(replyToRequest)
+	for _, m := range s.managers.All() {
+		if s.cfg.MQ.SyncReceiver.ReplyToMode == config.ReplyDirect {
 			r.readers = append(r.readers, r.requester.Direct(m, replies).Run)
 			continue
 		}
-		queue := replyQueue(f)
-		listener := f.listener(m, queue, replies)
+		queue := replyQueue(s)
+		listener := s.listener(m, queue, replies)
 		r.requester.Unique(m, queue.Name, listener)
 		r.readers = append(r.readers, listener.Run)
 	}
@@ -46,10 +47,10 @@ func (r *requests) ready() bool { return r == nil || r.requester.Ready() }
 const minExpiry = 30 * time.Minute
 
 // replyQueue is made for this instance, and goes when it has been gone for long.
-func replyQueue(f *flows) mq.Queue {
-	q := f.queue(f.cfg.ReplyQueue())
+func replyQueue(s *sources) mq.Queue {
+	q := s.queue(s.cfg.ReplyQueue())
 	q.Kind = mq.Classic
-	q.Expires = max(minExpiry, 2*f.cfg.MQ.SyncReceiver.MaxProcessingTime)
+	q.Expires = max(minExpiry, 2*s.cfg.MQ.SyncReceiver.MaxProcessingTime)
 	return q
 }
 

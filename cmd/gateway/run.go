@@ -107,8 +107,7 @@ func runGateway(ctx context.Context, cfg config.Config, o gatewayOptions) error 
 	for _, b := range opened.all {
 		managers.Add(b.id, b.driver, mq.ManagerOptions{Queues: sendQueues(cfg), Log: log, Metrics: queues})
 	}
-	outbound := mapping.NewOutbound(outboundOptions(cfg, opened.ids()))
-	callers, err := grpcclient.Open(cfg.GRPC.Client, grpcclient.Options{Answer: outbound.Answer})
+	callers, err := grpcclient.Open(cfg.GRPC.Client)
 	if err != nil {
 		return err
 	}
@@ -116,23 +115,25 @@ func runGateway(ctx context.Context, cfg config.Config, o gatewayOptions) error 
 
 	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopServing()
-	f := &flows{
-		cfg: cfg, options: o, log: log, counts: counts, metrics: queues, managers: managers,
-		publisher: mq.NewPublisher(managers, cfg.MQ.Connection.ConfirmTimeout), outbound: outbound, callers: callers,
-		letters: &mq.DeadLetters{
-			Queue: cfg.MQ.Failure.DeadLetterQueue, Kind: deadLetterKind(cfg.MQ.Failure.Declare), Instance: cfg.MQ.Instance,
-		},
+	now := &live{}
+	publisher := mq.NewPublisher(managers, cfg.MQ.Connection.ConfirmTimeout)
+	p := &parts{
+		options: o, log: log, counts: counts, metrics: queues, managers: managers, publisher: publisher, callers: callers,
+		answerer: mq.NewAnswerer(mq.AnswererOptions{Publisher: publisher, Managers: managers, Failure: now.failure, Log: log}),
 		stopping: serving.Done(),
 	}
-	requests := newRequests(f)
-	listeners, err := f.listeners()
+	s := &sources{parts: p, cfg: cfg, now: now}
+	requests := newRequests(s)
+	listeners := s.listeners()
+	first, err := newFlows(p, cfg)
 	if err != nil {
 		return err
 	}
+	now.flows.Store(first)
 	var stopping atomic.Bool
 	ready := func() bool { return !stopping.Load() && managers.Available() && requests.ready() }
 
-	server, err := grpcsrv.Open(cfg.GRPC.Server, serverOptions(f, requests, ready))
+	server, err := grpcsrv.Open(cfg.GRPC.Server, s.server(ready))
 	if err != nil {
 		return err
 	}
@@ -192,27 +193,17 @@ func (o gatewayOptions) observe(flowName string) flow.Middleware {
 }
 
 // outboundOptions say how messages for the brokers are made.
-func outboundOptions(cfg config.Config, managers []string) mapping.OutboundOptions {
+func outboundOptions(cfg config.Config, managers *mq.Managers) mapping.OutboundOptions {
+	var ids []string
+	for _, m := range managers.All() {
+		ids = append(ids, m.ID())
+	}
 	return mapping.OutboundOptions{
 		Role: cfg.MQ.SystemType, SendQueue: cfg.MQ.Connection.SendQueue,
 		CustomDestination: cfg.MQ.Connection.SendToCustomDestination,
-		Defaults:          cfg.MQ.Outbound, Managers: managers, ReplyByCorrelID: cfg.MQ.ReplyByCorrelID,
+		Defaults:          cfg.MQ.Outbound, Managers: ids, ReplyByCorrelID: cfg.MQ.ReplyByCorrelID,
 		Tag: mq.Tag(cfg.MQ.Instance), MaxProcessingTime: cfg.MQ.SyncReceiver.MaxProcessingTime,
 	}
-}
-
-// serverOptions say which channels are served.
-func serverOptions(f *flows, requests *requests, ready func() bool) grpcsrv.Options {
-	o := grpcsrv.Options{
-		Decode: f.outbound.FromProto, Ready: ready, Grace: f.cfg.TerminationGracePeriod, Log: f.log,
-	}
-	if f.cfg.ServesAsync() {
-		o.Async = f.serviceToQueue()
-	}
-	if requests != nil {
-		o.Sync, o.DecodeSync = f.requestToQueue(requests.requester), f.outbound.Request
-	}
-	return o
 }
 
 // probesPort is management.server.port, else server.port.

@@ -14,16 +14,8 @@ import (
 	"mqgateway/internal/flow"
 )
 
-// Options are what a caller needs beside its configuration.
-type Options struct {
-	// Answer makes the reply of what a service answered to a request; call has the
-	// header and trailer metadata of the answer. It has to be set where Sync is called.
-	Answer func(request *flow.Message, p *gateway.ProtoMessage, call *flow.Call) (*flow.Message, error)
-}
-
 // Caller calls microservices. It may be used by many goroutines at once.
 type Caller struct {
-	options  Options
 	settings *settingsBook
 	targets  targets
 	closed   atomic.Bool
@@ -31,8 +23,8 @@ type Caller struct {
 
 // Open makes a caller; it connects when the first call needs it. Close has to be
 // called.
-func Open(cfg Config, options Options) (*Caller, error) {
-	c := &Caller{options: options, settings: newSettingsBook(cfg.Settings)}
+func Open(cfg Config) (*Caller, error) {
+	c := &Caller{settings: newSettingsBook(cfg.Settings)}
 	if cfg.Routing == direct {
 		c.targets = newDirectTargets()
 		return c, nil

@@ -36,7 +36,7 @@ func ExampleCaller() {
 
 	caller, err := grpcclient.Open(grpcclient.Config{Settings: map[string]grpcclient.SettingsConfig{
 		"default": {Hostname: "127.0.0.1", Port: listener.Addr().(*net.TCPAddr).Port},
-	}}, grpcclient.Options{})
+	}})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -73,15 +73,14 @@ func ExampleCaller_Sync() {
 
 	caller, err := grpcclient.Open(grpcclient.Config{Settings: map[string]grpcclient.SettingsConfig{
 		"default": {Hostname: "127.0.0.1", Port: listener.Addr().(*net.TCPAddr).Port},
-	}}, grpcclient.Options{
-		Answer: mapping.NewOutbound(mapping.OutboundOptions{Role: flow.Consumer, SendQueue: "sums"}).Answer,
-	})
+	}})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	defer caller.Close()
-	reply, err := caller.Sync(context.Background(), &flow.Message{
+	answer := mapping.NewOutbound(mapping.OutboundOptions{Role: flow.Consumer, SendQueue: "sums"}).Answer
+	reply, err := caller.Sync(answer)(context.Background(), &flow.Message{
 		ID: "m-1", Body: []byte("1 + 1"), Route: flow.Route{Destination: "calculator"},
 	})
 	fmt.Printf("%s for %s to %s, %v\n", reply.Body, reply.CorrelID, reply.To, err)

@@ -171,7 +171,7 @@ func TestStoppingIsNoFailure(t *testing.T) {
 	if _, err := caller.Async(within(t), to("orders")); flow.ClassOf(err) != flow.Stopping {
 		t.Errorf("a call after Close: class %d, want stopping: %v", flow.ClassOf(err), err)
 	}
-	direct, err := grpcclient.Open(grpcclient.Config{Routing: "direct"}, grpcclient.Options{})
+	direct, err := grpcclient.Open(grpcclient.Config{Routing: "direct"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -113,15 +113,10 @@ func mesh(port int) grpcclient.Config {
 
 func open(t testing.TB, cfg grpcclient.Config) *grpcclient.Caller {
 	t.Helper()
-	return openWith(t, cfg, grpcclient.Options{})
-}
-
-func openWith(t testing.TB, cfg grpcclient.Config, options grpcclient.Options) *grpcclient.Caller {
-	t.Helper()
 	if err := cfg.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	caller, err := grpcclient.Open(cfg, options)
+	caller, err := grpcclient.Open(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

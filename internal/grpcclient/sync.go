@@ -25,12 +25,21 @@ type answer struct {
 // bounds the memory that answers take; a larger one fails as such a service does.
 const answerRoom = 4
 
-// Sync hands m to MessageSyncChannel of its route's destination and returns the
-// reply that [Options] made of the service's answer. Calls fail as those of
-// [Caller.Async]. Once the service has answered every error is permanent, since
-// it is not to be called again: an answer over the size limit, which is BadMessage
-// as any message that is too large, and one of which no reply can be made.
-func (c *Caller) Sync(ctx context.Context, m *flow.Message) (*flow.Message, error) {
+// Answer makes the reply of what a service answered to a request; call has the
+// header and trailer metadata of the answer.
+type Answer func(request *flow.Message, p *gateway.ProtoMessage, call *flow.Call) (*flow.Message, error)
+
+// Sync makes the handler that hands a message to MessageSyncChannel of its route's
+// destination and returns the reply that answer makes of what the service said.
+// Calls fail as those of [Caller.Async]. Once the service has answered every error
+// is permanent, since it is not to be called again: an answer over the size limit,
+// which is BadMessage as any message that is too large, and one of which no reply
+// can be made.
+func (c *Caller) Sync(answer Answer) flow.Handler {
+	return func(ctx context.Context, m *flow.Message) (*flow.Message, error) { return c.sync(ctx, m, answer) }
+}
+
+func (c *Caller) sync(ctx context.Context, m *flow.Message, replyOf Answer) (*flow.Message, error) {
 	s := c.settings.of(m.Route.Destination)
 	var header, trailer metadata.MD
 	a := &answer{limit: s.config.MaxMessageSize}
@@ -43,7 +52,7 @@ func (c *Caller) Sync(ctx context.Context, m *flow.Message) (*flow.Message, erro
 		return nil, answered(m, flow.Errorf(flow.BadMessage, "%d bytes are over the limit of %d (%s)", a.excess, a.limit, s.sizeKey))
 	}
 	call := &flow.Call{Authority: m.Route.Destination, Metadata: metadata.Join(header, trailer)}
-	reply, err := c.options.Answer(m, &a.message, call)
+	reply, err := replyOf(m, &a.message, call)
 	if err != nil {
 		return nil, answered(m, err)
 	}

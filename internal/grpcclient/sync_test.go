@@ -20,11 +20,11 @@ import (
 	"mqgateway/internal/mapping"
 )
 
-// answering are options of a caller whose answers become replies.
-func answering() grpcclient.Options {
-	return grpcclient.Options{Answer: mapping.NewOutbound(mapping.OutboundOptions{
+// answering makes replies of answers.
+func answering() grpcclient.Answer {
+	return mapping.NewOutbound(mapping.OutboundOptions{
 		Role: flow.Consumer, SendQueue: "replies", CustomDestination: true, Managers: []string{"qm1"},
-	}).Answer}
+	}).Answer
 }
 
 func TestTheAnswerIsTheReply(t *testing.T) {
@@ -35,7 +35,7 @@ func TestTheAnswerIsTheReply(t *testing.T) {
 		return &gateway.ProtoMessage{MessageId: "a-1", Body: "done"}, nil
 	})
 	m := to("orders")
-	reply, err := openWith(t, mesh(s.port), answering()).Sync(within(t), m)
+	reply, err := open(t, mesh(s.port)).Sync(answering())(within(t), m)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +69,7 @@ func TestMetadataOfTheAnswer(t *testing.T) {
 				}
 				return new(gateway.ProtoMessage), errors.Join(errs...)
 			})
-			reply, err := openWith(t, mesh(s.port), answering()).Sync(within(t), to("orders"))
+			reply, err := open(t, mesh(s.port)).Sync(answering())(within(t), to("orders"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -96,7 +96,7 @@ func TestClassesOfSyncStatuses(t *testing.T) {
 				// Headers do not tell that the service has answered.
 				return nil, errors.Join(grpc.SetHeader(ctx, metadata.Pairs("x-a", "1")), status.Error(code, "its own words"))
 			})
-			_, err := openWith(t, mesh(s.port), answering()).Sync(within(t), to("orders"))
+			_, err := open(t, mesh(s.port)).Sync(answering())(within(t), to("orders"))
 			if flow.CodeOf(err) != flow.DestinationFailed || flow.ClassOf(err) != want {
 				t.Errorf("error = %d of class %d, want 602 of class %d: %v", flow.CodeOf(err), flow.ClassOf(err), want, err)
 			}
@@ -112,18 +112,18 @@ func TestSyncCallsEndInTime(t *testing.T) {
 	})
 	cfg := mesh(s.port)
 	cfg.Settings["orders"] = grpcclient.SettingsConfig{Timeout: 20 * time.Millisecond}
-	caller := openWith(t, cfg, answering())
+	call := open(t, cfg).Sync(answering())
 	short := to("billing")
 	short.Expiry = 20 * time.Millisecond
 	for name, m := range map[string]*flow.Message{"timeout": to("orders"), "expiry": short} {
-		_, err := caller.Sync(within(t), m)
+		_, err := call(within(t), m)
 		if codeOf(err) != codes.DeadlineExceeded || flow.ClassOf(err) != flow.Transient {
 			t.Errorf("%s: %v, want DEADLINE_EXCEEDED, transient", name, err)
 		}
 	}
 	ctx, cancel := context.WithCancel(within(t))
 	time.AfterFunc(20*time.Millisecond, cancel)
-	if _, err := caller.Sync(ctx, to("billing")); flow.ClassOf(err) != flow.Stopping {
+	if _, err := call(ctx, to("billing")); flow.ClassOf(err) != flow.Stopping {
 		t.Errorf("the source stops: class %d, want stopping: %v", flow.ClassOf(err), err)
 	}
 }
@@ -151,7 +151,7 @@ func TestAnswersOverTheLimit(t *testing.T) {
 			})
 			cfg := mesh(s.port)
 			cfg.Settings["orders"] = grpcclient.SettingsConfig{MaxMessageSize: 1000}
-			reply, err := openWith(t, cfg, answering()).Sync(within(t), to("orders"))
+			reply, err := open(t, cfg).Sync(answering())(within(t), to("orders"))
 			if tt.code == 0 {
 				if err != nil || len(reply.Body) != tt.size {
 					t.Errorf("reply = %v, %v", reply, err)
@@ -172,15 +172,13 @@ func TestAnswersOfWhichNoReplyCanBeMade(t *testing.T) {
 	s := serveSync(t, func(context.Context, *gateway.ProtoMessage) (*gateway.ProtoMessage, error) {
 		return &gateway.ProtoMessage{MessageId: strings.Repeat("x", 256)}, nil
 	})
-	_, err := openWith(t, mesh(s.port), answering()).Sync(within(t), to("orders"))
+	_, err := open(t, mesh(s.port)).Sync(answering())(within(t), to("orders"))
 	if flow.CodeOf(err) != flow.BadMessage || flow.ClassOf(err) != flow.Permanent || !strings.Contains(err.Error(), `answer of "orders": messageId: 256 bytes`) {
 		t.Errorf("error = %d %v, want 606", flow.CodeOf(err), err)
 	}
 	for _, cause := range []error{flow.Errorf(flow.BrokerFailed, "transient"), context.Canceled} {
-		options := grpcclient.Options{Answer: func(*flow.Message, *gateway.ProtoMessage, *flow.Call) (*flow.Message, error) {
-			return nil, cause
-		}}
-		_, err := openWith(t, mesh(s.port), options).Sync(within(t), to("orders"))
+		refusing := func(*flow.Message, *gateway.ProtoMessage, *flow.Call) (*flow.Message, error) { return nil, cause }
+		_, err := open(t, mesh(s.port)).Sync(refusing)(within(t), to("orders"))
 		if flow.ClassOf(err) != flow.Permanent || flow.CodeOf(err) != flow.CodeOf(cause) || !errors.Is(err, cause) {
 			t.Errorf("error = %d of class %d, want a permanent one: %v", flow.CodeOf(err), flow.ClassOf(err), err)
 		}
@@ -190,7 +188,7 @@ func TestAnswersOfWhichNoReplyCanBeMade(t *testing.T) {
 func TestAServiceWithoutTheSyncChannel(t *testing.T) {
 	t.Parallel()
 	s := serve(t, 0, heartbeat)
-	_, err := openWith(t, mesh(s.port), answering()).Sync(within(t), to("orders"))
+	_, err := open(t, mesh(s.port)).Sync(answering())(within(t), to("orders"))
 	if flow.ClassOf(err) != flow.Permanent || !strings.Contains(err.Error(), "the service does not serve this channel") {
 		t.Errorf("error = %v, want a permanent one that says so", err)
 	}
@@ -200,13 +198,13 @@ func BenchmarkSync(b *testing.B) {
 	s := serveSync(b, func(_ context.Context, p *gateway.ProtoMessage) (*gateway.ProtoMessage, error) {
 		return &gateway.ProtoMessage{Body: p.GetBody()}, nil
 	})
-	caller, ctx := openWith(b, mesh(s.port), answering()), b.Context()
+	call, ctx := open(b, mesh(s.port)).Sync(answering()), b.Context()
 	b.ReportAllocs()
 	b.SetParallelism(32)
 	b.RunParallel(func(pb *testing.PB) {
 		m := typical()
 		for pb.Next() {
-			if _, err := caller.Sync(ctx, m); err != nil {
+			if _, err := call(ctx, m); err != nil {
 				b.Error(err)
 				return
 			}

@@ -14,7 +14,7 @@ import (
 type Answerer struct {
 	publisher *Publisher
 	managers  *Managers
-	letters   *DeadLetters
+	failure   func() *Failure
 	log       *slog.Logger
 	answered  *answered
 }
@@ -23,14 +23,14 @@ type Answerer struct {
 type AnswererOptions struct {
 	Publisher *Publisher
 	Managers  *Managers
-	// DeadLetters takes replies that no queue takes.
-	DeadLetters *DeadLetters
-	Log         *slog.Logger
+	// Failure says what becomes of replies that no queue takes.
+	Failure func() *Failure
+	Log     *slog.Logger
 }
 
 // NewAnswerer makes an answerer.
 func NewAnswerer(o AnswererOptions) *Answerer {
-	return &Answerer{publisher: o.Publisher, managers: o.Managers, letters: o.DeadLetters, log: o.Log, answered: newAnswered()}
+	return &Answerer{publisher: o.Publisher, managers: o.Managers, failure: o.Failure, log: o.Log, answered: newAnswered()}
 }
 
 // Middleware publishes the replies of next and returns none. A reply that can't be
@@ -84,7 +84,7 @@ func (a *Answerer) publish(ctx context.Context, request, reply *flow.Message) er
 func (a *Answerer) deadLetter(ctx context.Context, request, reply *flow.Message, cause error) error {
 	letter := *reply
 	letter.Source = request.Source
-	queue, err := a.letters.Write(ctx, a.managers.byID(request.Source.Manager), &letter, cause)
+	queue, err := a.failure().DeadLetters.Write(ctx, a.managers.byID(request.Source.Manager), &letter, cause)
 	if err != nil {
 		return flow.Errorf(flow.BrokerFailed, "writing a dead letter to %q: %w", queue, err)
 	}

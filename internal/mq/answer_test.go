@@ -29,7 +29,7 @@ func newCounter(call func() error) *counter {
 	stopManagers := c.run()
 	answerer := mq.NewAnswerer(mq.AnswererOptions{
 		Publisher: mq.NewPublisher(c.managers, patience), Managers: c.managers,
-		DeadLetters: &mq.DeadLetters{Kind: mq.Quorum}, Log: c.log,
+		Failure: deadLetters(&mq.DeadLetters{Kind: mq.Quorum}), Log: c.log,
 	})
 	service := func(_ context.Context, in *flow.Message) (*flow.Message, error) {
 		c.calls.Add(1)
@@ -52,7 +52,7 @@ func TestARequestIsAwayWhileItsReplyIsPublished(t *testing.T) {
 		b := newBench()
 		stopManagers := b.run()
 		answerer := mq.NewAnswerer(mq.AnswererOptions{
-			Publisher: mq.NewPublisher(b.managers, patience), Managers: b.managers, DeadLetters: &mq.DeadLetters{}, Log: b.log,
+			Publisher: mq.NewPublisher(b.managers, patience), Managers: b.managers, Failure: deadLetters(&mq.DeadLetters{}), Log: b.log,
 		})
 		tries := 0
 		b.broker.publish = func(flow.Address, *flow.Message) error {

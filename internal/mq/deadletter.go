@@ -11,6 +11,13 @@ import (
 	"mqgateway/internal/flow"
 )
 
+// Failure says what becomes of messages that failed. It never changes; a change of
+// the configuration makes another one, which holds for what fails from then on.
+type Failure struct {
+	// DeadLetters takes messages that failed for good.
+	DeadLetters *DeadLetters
+}
+
 // DeadLetters writes messages that failed for good to a queue beside their own.
 type DeadLetters struct {
 	// Queue is where they go; empty is the message's own queue with .DLQ behind it.

@@ -37,8 +37,8 @@ type ListenerOptions struct {
 	Concurrency int
 	// Grace is how long messages in work may go on after Run was told to stop.
 	Grace flow.Grace
-	// DeadLetters takes messages that failed for good.
-	DeadLetters *DeadLetters
+	// Failure says what becomes of messages that failed; it is asked for each of them.
+	Failure func() *Failure
 	// NewID makes an id for a message that has none.
 	NewID   func() string
 	Log     *slog.Logger
@@ -251,7 +251,7 @@ func fateOf(err error) fate {
 // and nothing spins.
 func (l *Listener) deadLetter(work context.Context, d *Delivery, m *flow.Message, cause error) Outcome {
 	log := l.log.With("message", m.ID, "route", m.Route.Name, "code", int(flow.CodeOf(cause)))
-	queue, err := l.options.DeadLetters.Write(work, l.manager, &d.Message, cause)
+	queue, err := l.options.Failure().DeadLetters.Write(work, l.manager, &d.Message, cause)
 	if err == nil {
 		l.count.deadLettered(flow.CodeOf(cause))
 		log.Error("message is moved to the dead letter queue", "deadLetterQueue", queue, "err", cause)

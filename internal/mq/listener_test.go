@@ -23,13 +23,18 @@ func (b *bench) listen(concurrency int, h flow.Handler) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	l := mq.NewListener(b.manager, mq.Queue{Name: "Q", Prefetch: 100}, h, mq.ListenerOptions{
 		Concurrency: concurrency, Grace: flow.Grace(grace),
-		DeadLetters: &mq.DeadLetters{Kind: mq.Quorum, Instance: "pod-1"},
-		NewID:       func() string { return "made-id" },
-		Log:         b.log, Metrics: b.metrics,
+		Failure: deadLetters(&mq.DeadLetters{Kind: mq.Quorum, Instance: "pod-1"}),
+		NewID:   func() string { return "made-id" },
+		Log:     b.log, Metrics: b.metrics,
 	})
 	ended := make(chan struct{})
 	go func() { defer close(ended); _ = l.Run(ctx) }()
 	return func() { cancel(); <-ended }
+}
+
+// deadLetters is what becomes of messages that failed.
+func deadLetters(to *mq.DeadLetters) func() *mq.Failure {
+	return func() *mq.Failure { return &mq.Failure{DeadLetters: to} }
 }
 
 func TestFateOfAMessageIsItsError(t *testing.T) {

@@ -1,0 +1,35 @@
+package main
+
+import (
+	"context"
+	"sync/atomic"
+
+	"mqgateway/api/proto/gateway"
+	"mqgateway/internal/flow"
+	"mqgateway/internal/mq"
+)
+
+// live are the flows as they are now. A change of the configuration swaps them
+// whole; a message that is in work then goes to its end by those that it began
+// with. The first flows have to be there before the first message.
+type live struct{ flows atomic.Pointer[flows] }
+
+// handler is the flow of that name, as it is when a message comes.
+func (l *live) handler(name string) flow.Handler {
+	return func(ctx context.Context, in *flow.Message) (*flow.Message, error) {
+		return l.flows.Load().handlers[name](ctx, in)
+	}
+}
+
+// message makes the message of a call of the asynchronous channel.
+func (l *live) message(p *gateway.ProtoMessage, call *flow.Call) (*flow.Message, error) {
+	return l.flows.Load().outbound.FromProto(p, call)
+}
+
+// request makes the request of a call of the synchronous channel.
+func (l *live) request(p *gateway.ProtoMessage, call *flow.Call) (*flow.Message, error) {
+	return l.flows.Load().outbound.Request(p, call)
+}
+
+// failure says what becomes of messages that fail now.
+func (l *live) failure() *mq.Failure { return l.flows.Load().failure }

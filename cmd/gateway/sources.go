@@ -1,0 +1,57 @@
+package main
+
+import (
+	"mqgateway/internal/config"
+	"mqgateway/internal/flow"
+	"mqgateway/internal/grpcsrv"
+	"mqgateway/internal/mapping"
+	"mqgateway/internal/mq"
+)
+
+// sources make what messages come by. They live as long as the gateway, and hand
+// each message to the flows of the moment.
+type sources struct {
+	*parts
+	// cfg is the configuration at the start.
+	cfg config.Config
+	now *live
+}
+
+// listeners read the queues whose messages go to microservices, on every manager.
+func (s *sources) listeners() []*mq.Listener {
+	toService, answering := s.now.handler(queueToService), s.now.handler(requestToService)
+	var all []*mq.Listener
+	for _, m := range s.managers.All() {
+		for _, name := range s.cfg.AsyncQueues() {
+			all = append(all, s.listener(m, s.queue(name), toService))
+		}
+		for _, name := range s.cfg.SyncQueues() {
+			all = append(all, s.listener(m, s.queue(name), answering))
+		}
+	}
+	return all
+}
+
+func (s *sources) listener(m *mq.Manager, q mq.Queue, h flow.Handler) *mq.Listener {
+	return mq.NewListener(m, q, h, mq.ListenerOptions{
+		Concurrency: s.cfg.MQ.ConsumerParams.Concurrency, Grace: flow.Grace(s.cfg.TerminationGracePeriod),
+		Failure: s.now.failure, NewID: mapping.NewID, Log: s.log, Metrics: s.metrics,
+	})
+}
+
+// queue is a queue to read.
+func (s *sources) queue(name string) mq.Queue {
+	return mq.Queue{Name: name, Prefetch: s.cfg.MQ.ConsumerParams.Prefetch, Kind: declaredKind(s.cfg)}
+}
+
+// server says which channels are served.
+func (s *sources) server(ready func() bool) grpcsrv.Options {
+	o := grpcsrv.Options{Decode: s.now.message, Ready: ready, Grace: s.cfg.TerminationGracePeriod, Log: s.log}
+	if s.cfg.ServesAsync() {
+		o.Async = s.now.handler(serviceToQueue)
+	}
+	if s.cfg.ServesSync() {
+		o.Sync, o.DecodeSync = s.now.handler(requestToQueue), s.now.request
+	}
+	return o
+}
