@@ -65,14 +65,19 @@ func closedBroker(f *fixture) {
 	if err := b.Close(); err != nil {
 		f.Fatalf("closing the broker: %v", err)
 	}
-	for name, call := range map[string]func(context.Context) error{
+	calls := map[string]func(context.Context) error{
 		"Check":   b.Check,
 		"Publish": func(ctx context.Context) error { return b.Publish(ctx, to(queue), message("late")) },
 		"Subscribe": func(ctx context.Context) error {
 			_, err := b.Subscribe(ctx, mq.Queue{Name: queue, Prefetch: 1})
 			return err
 		},
-	} {
+	}
+	if broadcaster, ok := b.(mq.Broadcaster); ok {
+		calls["Join"] = func(ctx context.Context) error { return broadcaster.Join(ctx, "group", mq.Queue{Name: queue}) }
+		calls["Broadcast"] = func(ctx context.Context) error { return broadcaster.Broadcast(ctx, "group", message("late")) }
+	}
+	for name, call := range calls {
 		if err := call(f.ctx()); err == nil || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, mq.ErrUnknown) {
 			f.Errorf("%s after Close = %v, want an error that says so", name, err)
 		}

@@ -100,6 +100,8 @@ type Features struct {
 	Received func(v any) any
 	// Expiry tells that an expired message leaves its queue without being read.
 	Expiry bool
+	// TTL tells that messages leave a queue that was declared with a TTL.
+	TTL bool
 }
 
 // rule is one thing that every driver has to do.
@@ -146,6 +148,7 @@ func Run(t *testing.T, newHarness func(t *testing.T) Harness, features Features)
 	t.Run("connection", func(t *testing.T) {
 		for _, rules := range [][]rule{
 			contentRules, publishRules, poisonRules, queueRules, receiveRules, settleRules, lossRules, closeRules, inboxRules,
+			broadcastRules,
 		} {
 			s.run(t, rules, (*testing.T).Parallel)
 		}

@@ -51,6 +51,12 @@ var queueRules = []rule{
 		check:   expiry,
 	},
 	{
+		name:    "messages of a queue with a TTL go",
+		explain: "messages that nobody reads leave a queue that was declared with a TTL when they have been in it for so long, and not before, whatever their own life; queues without one keep them",
+		needs:   func(p probe) bool { return p.features.TTL },
+		check:   queueTTL,
+	},
+	{
 		name:    "queues without readers go",
 		explain: "where the product can do that, a queue declared with Expires is gone when nobody has read it for so long, and not before; Subscribe with a kind makes it again",
 		needs:   able[QueueExpirer],
@@ -189,6 +195,30 @@ func expiry(f *fixture) {
 	if got := f.receive(f.subscribe(b, queue, 1)).Message.ID; got != "long" {
 		f.Errorf("received %q, want %q", got, "long")
 	}
+}
+
+func queueTTL(f *fixture) {
+	b, kept := f.open(), f.name()
+	f.declare(b, mq.Queue{Name: kept, Kind: mq.Quorum})
+	f.publish(b, kept, ids(3)...)
+	for _, kind := range []mq.QueueKind{mq.Classic, mq.Quorum} {
+		short, long := f.name(), f.name()
+		f.declare(b, mq.Queue{Name: short, Kind: kind, TTL: 500 * time.Millisecond})
+		f.declare(b, mq.Queue{Name: long, Kind: kind, TTL: time.Hour})
+		f.publish(b, long, ids(3)...)
+		m := message("its own life is longer")
+		m.Expiry = time.Hour
+		if err := b.Publish(f.ctx(), to(short), m); err != nil {
+			f.Fatalf("publishing: %v", err)
+		}
+		f.publish(b, short, ids(3)...)
+		f.holds(short, 0)
+		s := f.subscribe(b, short, 1)
+		f.publish(b, short, "again")
+		f.settle(f.receive(s), mq.Ack)
+		f.holds(long, 3)
+	}
+	f.holds(kept, 3)
 }
 
 func queueExpires(f *fixture) {

@@ -27,9 +27,10 @@ type Broker struct {
 }
 
 var (
-	_ mq.Broker   = (*Broker)(nil)
-	_ mq.Declarer = (*Broker)(nil)
-	_ mq.Inboxer  = (*Broker)(nil)
+	_ mq.Broker      = (*Broker)(nil)
+	_ mq.Declarer    = (*Broker)(nil)
+	_ mq.Broadcaster = (*Broker)(nil)
+	_ mq.Inboxer     = (*Broker)(nil)
 )
 
 // Open checks the configuration and makes a broker. It does not connect.

@@ -39,6 +39,7 @@ func TestConformance(t *testing.T) {
 				UserID:   "guest",
 				Received: receivedAs,
 				Expiry:   true,
+				TTL:      true,
 			})
 		})
 	}

@@ -6,26 +6,33 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"mqgateway/internal/mq"
 )
 
-// maxExpires is the longest life of a queue without readers, in milliseconds
-// (https://www.rabbitmq.com/docs/ttl#queue-ttl).
-const maxExpires = 1<<32 - 1
+// maxTTL is the longest life of a message, and of a queue without readers, in
+// milliseconds (https://www.rabbitmq.com/docs/ttl).
+const maxTTL = 1<<32 - 1
 
 // Declare implements [mq.Declarer].
 func (b *Broker) Declare(ctx context.Context, q mq.Queue) error {
-	s := b.consuming.peek()
-	if s == nil { // a blocked publishing connection would not answer
-		var err error
-		if s, err = b.publishing.get(ctx); err != nil {
-			return err
-		}
+	s, err := b.asking(ctx)
+	if err != nil {
+		return err
 	}
 	return s.ensure(ctx, q)
+}
+
+// asking is the connection for questions: that of readers where there is one, since
+// a blocked publishing connection would not answer.
+func (b *Broker) asking(ctx context.Context) (*session, error) {
+	if s := b.consuming.peek(); s != nil {
+		return s, nil
+	}
+	return b.publishing.get(ctx)
 }
 
 // ensure looks a queue up, and makes it when it is missing and may be made. Each
@@ -77,10 +84,16 @@ func (s *session) arguments(q mq.Queue) amqp.Table {
 		args["x-delivery-limit"] = int64(-1)
 	}
 	if q.Expires > 0 {
-		args["x-expires"] = min(max(q.Expires.Milliseconds(), 1), maxExpires)
+		args["x-expires"] = wireTTL(q.Expires)
+	}
+	if q.TTL > 0 {
+		args["x-message-ttl"] = wireTTL(q.TTL)
 	}
 	return args
 }
+
+// wireTTL is a life in the milliseconds that the broker takes.
+func wireTTL(life time.Duration) int64 { return min(max(life.Milliseconds(), 1), maxTTL) }
 
 // serverMajor is the major version of the broker, 0 when it does not tell.
 func (s *session) serverMajor() int {
@@ -99,9 +112,7 @@ func (s *session) knowsExchange(ctx context.Context, name string) error {
 	if _, ok := s.exchanges.Load(name); ok || name == "" {
 		return nil
 	}
-	err := s.aside(ctx, func(ch *throwAway) error {
-		return ch.ExchangeDeclarePassive(name, amqp.ExchangeDirect, true, false, false, false, nil)
-	})
+	err := s.lookUpExchange(ctx, name)
 	switch {
 	case err == nil:
 		s.exchanges.Store(name, true)
@@ -111,4 +122,12 @@ func (s *session) knowsExchange(ctx context.Context, name string) error {
 	default:
 		return fmt.Errorf("looking up exchange %q: %w", name, err)
 	}
+}
+
+// lookUpExchange asks whether an exchange exists. A missing one is the broker's
+// exception [amqp.NotFound].
+func (s *session) lookUpExchange(ctx context.Context, name string) error {
+	return s.aside(ctx, func(ch *throwAway) error {
+		return ch.ExchangeDeclarePassive(name, amqp.ExchangeDirect, true, false, false, false, nil)
+	})
 }

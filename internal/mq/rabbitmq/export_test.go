@@ -28,7 +28,7 @@ func (b *Broker) PublishUnchecked(ctx context.Context, to flow.Address, p *amqp.
 	if err != nil {
 		return err
 	}
-	return s.publish(ctx, to, p)
+	return s.publish(ctx, &s.window, to, p)
 }
 
 // PublishUncheckedOn is the same on an inbox.

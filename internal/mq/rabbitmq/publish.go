@@ -13,18 +13,24 @@ import (
 
 // Publish implements [mq.Broker].
 func (b *Broker) Publish(ctx context.Context, to flow.Address, m *flow.Message) error {
-	s, err := b.publishing.get(ctx)
-	if err != nil {
-		return fmt.Errorf("nothing was sent: %w", err)
-	}
-	if m.ReplyTo == directReplyTo {
-		return flow.Errorf(flow.BadMessage, "ReplyToQ %q is for requests whose sender waits on the same channel; the broker would refuse it", m.ReplyTo)
-	}
-	p, err := s.prepare(ctx, to, m)
+	s, p, err := b.prepare(ctx, to, m)
 	if err != nil {
 		return err
 	}
-	return s.publish(ctx, to, p)
+	return s.publish(ctx, &s.window, to, p)
+}
+
+// prepare makes what is published on the publishing connection, outside of inboxes.
+func (b *Broker) prepare(ctx context.Context, to flow.Address, m *flow.Message) (*session, *amqp.Publishing, error) {
+	s, err := b.publishing.get(ctx)
+	if err != nil {
+		return nil, nil, fmt.Errorf("nothing was sent: %w", err)
+	}
+	if m.ReplyTo == directReplyTo {
+		return nil, nil, flow.Errorf(flow.BadMessage, "ReplyToQ %q is for requests whose sender waits on the same channel; the broker would refuse it", m.ReplyTo)
+	}
+	p, err := s.prepare(ctx, to, m)
+	return s, p, err
 }
 
 // prepare makes what is published, or tells why nothing can be.
@@ -42,16 +48,16 @@ func (s *session) prepare(ctx context.Context, to flow.Address, m *flow.Message)
 	return p, nil
 }
 
-// publish sends a message on the channel that all share. When that ends
-// under it, the message is tried once more, alone.
-func (s *session) publish(ctx context.Context, to flow.Address, p *amqp.Publishing) error {
+// publish sends a message on a channel that many share. When that ends under it,
+// the message is tried once more, alone.
+func (s *session) publish(ctx context.Context, shared *lazy[window], to flow.Address, p *amqp.Publishing) error {
 	if err := s.find(ctx, to); err != nil {
 		return err
 	}
 	if _, suspect := s.suspects.Load(to.Exchange); suspect {
 		return s.publishAlone(ctx, to, p)
 	}
-	w, err := s.window.get(ctx)
+	w, err := shared.get(ctx)
 	if err != nil {
 		return fmt.Errorf("nothing was sent: %w", err)
 	}

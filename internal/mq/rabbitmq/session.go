@@ -40,8 +40,9 @@ type session struct {
 	cause error
 
 	// spare holds a place for each throw-away channel.
-	spare  chan struct{}
-	window lazy[window]
+	spare chan struct{}
+	// window is the channel of publishes, broadcasts that of broadcasts.
+	window, broadcasts lazy[window]
 	// exchanges are names of exchanges that exist, writable of those that took a
 	// request of an inbox, suspects of those that the broker refused a message for
 	// in a way that cost a channel.
@@ -64,10 +65,10 @@ func newSession(b *Broker, conn *amqp.Connection, socket *socket, a address) *se
 
 		probing: make(chan struct{}, 1),
 	}
-	s.window = lazy[window]{
-		tasks: &b.tasks,
-		alive: func(w *window) bool { return !w.ch.IsClosed() },
-		open:  func(*window) (*window, error) { return s.openWindow() },
+	for _, w := range []*lazy[window]{&s.window, &s.broadcasts} {
+		w.tasks = &b.tasks
+		w.alive = func(w *window) bool { return !w.ch.IsClosed() }
+		w.open = func(*window) (*window, error) { return s.openWindow() }
 	}
 	return s
 }

@@ -49,7 +49,7 @@ func TestDeclare(t *testing.T) {
 		{"classic", mq.Queue{Name: "c", Kind: mq.Classic}},
 		{"quorum", mq.Queue{Name: "q", Kind: mq.Quorum}},
 		{"unlimited quorum", mq.Queue{Name: "u", Kind: mq.Quorum, Unlimited: true}},
-		{"longest life", mq.Queue{Name: "l", Kind: mq.Quorum, Expires: math.MaxInt64}},
+		{"longest life", mq.Queue{Name: "l", Kind: mq.Quorum, Expires: math.MaxInt64, TTL: math.MaxInt64}},
 		{"there already, as another kind", mq.Queue{Name: "c", Kind: mq.Quorum}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -59,7 +59,7 @@ func TestDeclare(t *testing.T) {
 			publish(t, b, tt.q.Name, &flow.Message{})
 		})
 	}
-	if err := b.Declare(within(t), mq.Queue{Name: "shortest life", Kind: mq.Classic, Expires: 1}); err != nil {
+	if err := b.Declare(within(t), mq.Queue{Name: "shortest life", Kind: mq.Classic, Expires: 1, TTL: 1}); err != nil {
 		t.Error(err)
 	}
 	tt := mq.Queue{Name: "subscribed", Kind: mq.Quorum, Prefetch: 1}

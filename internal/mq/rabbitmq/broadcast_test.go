@@ -1,0 +1,91 @@
+package rabbitmq_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"mqgateway/internal/flow"
+	"mqgateway/internal/mq"
+	"mqgateway/test/rabbittest"
+)
+
+func TestGroupNames(t *testing.T) {
+	t.Parallel()
+	b := open(t, rabbittest.Shared(t).VHost(t))
+	for _, tt := range []struct{ name, group, want string }{
+		{"none", "", "no name"},
+		{"too long", strings.Repeat("x", 256), "256 bytes"},
+		{"reserved", "amq.mine", "ACCESS_REFUSED"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			err := b.Join(within(t), tt.group, mq.Queue{Name: "q", Kind: mq.Quorum})
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("Join() = %v, want %q", err, tt.want)
+			}
+			err = b.Broadcast(within(t), tt.group, &flow.Message{})
+			if !errors.Is(err, mq.ErrReturned) && flow.CodeOf(err) != flow.BadMessage {
+				t.Errorf("Broadcast() = %v, want %v or code %d", err, mq.ErrReturned, flow.BadMessage)
+			}
+		})
+	}
+}
+
+// An exchange that is there already is taken as it is.
+func TestGroupOfAnOperator(t *testing.T) {
+	t.Parallel()
+	v := rabbittest.Shared(t).VHost(t)
+	if err := v.Channel(t).ExchangeDeclare("group", amqp.ExchangeTopic, true, true, false, false, nil); err != nil {
+		t.Fatal(err)
+	}
+	b := open(t, v)
+	for _, q := range []string{"a", "b"} {
+		if err := b.Join(within(t), "group", mq.Queue{Name: q, Kind: mq.Classic}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := b.Broadcast(within(t), "group", &flow.Message{ID: "m"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, q := range []string{"a", "b"} {
+		if d := receive(t, subscribe(t, b, q, 1)); d.Message.ID != "m" {
+			t.Errorf("queue %q gives message %q, want m", q, d.Message.ID)
+		}
+	}
+}
+
+// A group that vanishes costs other publishes nothing, and can be made again.
+func TestGroupVanishes(t *testing.T) {
+	t.Parallel()
+	v := rabbittest.Shared(t).VHost(t)
+	b := open(t, v)
+	join := func() {
+		t.Helper()
+		if err := b.Join(within(t), "group", mq.Queue{Name: "q", Kind: mq.Classic}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	join()
+	publish(t, b, "q", &flow.Message{})
+	shared := b.SharedChannel()
+	for range 3 {
+		if err := b.Broadcast(within(t), "group", &flow.Message{}); err != nil {
+			t.Fatal(err)
+		}
+		if err := v.Channel(t).ExchangeDelete("group", false, false); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Broadcast(within(t), "group", &flow.Message{}); !errors.Is(err, mq.ErrReturned) {
+			t.Errorf("Broadcast() to a group that vanished = %v, want %v", err, mq.ErrReturned)
+		}
+		join()
+	}
+	if b.SharedChannel() != shared {
+		t.Error("the shared channel was replaced")
+	}
+	if got := v.Messages(t, "q"); got != 4 {
+		t.Errorf("%d messages, want 4", got)
+	}
+}
