@@ -1,6 +1,7 @@
 package jetstream
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -17,13 +18,16 @@ const (
 	leastExpires = 100 * time.Millisecond
 )
 
-// expire gives the stream of a new queue its life.
+// expire gives the stream of a new queue its life, and that of its messages.
 func expire(cfg *jetstream.StreamConfig, q mq.Queue) {
-	if q.Expires <= 0 {
-		return
+	if q.TTL > 0 {
+		cfg.MaxAge = max(q.TTL, leastExpires)
 	}
-	cfg.MaxAge = max(q.Expires, leastExpires)
-	cfg.Metadata = map[string]string{expiresKey: cfg.MaxAge.String()}
+	if q.Expires > 0 {
+		life := max(q.Expires, leastExpires)
+		cfg.MaxAge = min(cmp.Or(cfg.MaxAge, life), life)
+		cfg.Metadata = map[string]string{expiresKey: life.String()}
+	}
 }
 
 // expiresOf is how long the queue of the stream stays without a reader; 0 is for ever.

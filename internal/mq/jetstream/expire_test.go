@@ -63,3 +63,26 @@ func subscribeExpiring(t *testing.T, broker mq.Broker, name string) mq.Subscript
 	t.Cleanup(func() { closeQuietly(t, s) })
 	return s
 }
+
+func TestMessagesGoThatLieTooLong(t *testing.T) {
+	t.Parallel()
+	embedded := startEmbedded(t, jetstream.EmbeddedConfig{Sync: "1s"})
+	operator, broker := newOperator(t, embedded.NATS()), openEmbedded(t, embedded)
+	for _, q := range []mq.Queue{
+		{Name: "short", TTL: 300 * time.Millisecond},
+		{Name: "long", TTL: time.Hour},
+		{Name: "both", TTL: time.Hour, Expires: 300 * time.Millisecond},
+	} {
+		q.Kind = mq.Quorum
+		if err := broker.Declare(t.Context(), q); err != nil {
+			t.Fatal(err)
+		}
+		publish(t, broker, q.Name, flow.Message{ID: "m"})
+	}
+	for _, name := range []string{"short", "both"} {
+		eventually(t, "the message of "+name+" goes", func() bool { return operator.Messages(t, name) == 0 })
+	}
+	if got := operator.Messages(t, "long"); got != 1 {
+		t.Errorf("the queue with an hour has %d messages, want 1", got)
+	}
+}

@@ -10,6 +10,9 @@ import (
 const (
 	streamPrefix  = "MQ_"
 	subjectPrefix = "mq."
+	// Subjects of a queue beside its own: escape never writes a $.
+	laterPrefix = subjectPrefix + "$later."
+	duePrefix   = subjectPrefix + "$due."
 	// consumerName is the one durable consumer of each queue.
 	consumerName = "gateway"
 	// maxStreamName is the server's limit, and that of file names.
@@ -32,6 +35,12 @@ func streamName(queue string) string { return streamPrefix + escape(queue, false
 
 // subjectName is the subject that a queue takes messages from.
 func subjectName(queue string) string { return subjectPrefix + escape(queue, true) }
+
+// laterSubjects are those that messages are held back on, each on one of its own.
+func laterSubjects(queue string) string { return laterPrefix + escape(queue, false) + ".*" }
+
+// dueSubject is where messages come to that were held back.
+func dueSubject(queue string) string { return duePrefix + escape(queue, false) }
 
 // escape writes all but letters, digits, - and _ as = and two digits. With dots,
 // those that separate subject tokens stay, too.
