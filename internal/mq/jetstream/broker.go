@@ -50,6 +50,7 @@ type Broker struct {
 
 	publishing, reading link
 	states              states
+	delays              delays
 	ctx                 context.Context // ends when Close begins
 	stop                context.CancelFunc
 
@@ -62,6 +63,7 @@ type Broker struct {
 var (
 	_ mq.Broker   = (*Broker)(nil)
 	_ mq.Declarer = (*Broker)(nil)
+	_ mq.Delayer  = (*Broker)(nil)
 )
 
 // errClosed is what the methods of a closed broker return.
@@ -90,6 +92,7 @@ func open(cfg Config, opts nats.Options) *Broker {
 		timeout:       cmp.Or(cfg.ConfirmTimeout, defaultConfirmTimeout),
 		ackWait:       defaultAckWait,
 		states:        states{ch: make(chan mq.State, 1)},
+		delays:        delays{queues: map[string]*delayable{}},
 		ctx:           ctx,
 		stop:          stop,
 		subscriptions: map[*Subscription]bool{},

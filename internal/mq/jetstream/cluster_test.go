@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/url"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 
@@ -31,7 +32,11 @@ func TestClusterSurvivesTheLossOfAServer(t *testing.T) {
 	})
 	const n = 20
 	for i := range n {
-		publish(t, broker, "q", flow.Message{ID: fmt.Sprint(i)})
+		if i%2 == 0 {
+			publish(t, broker, "q", flow.Message{ID: fmt.Sprint(i)})
+		} else {
+			publishLater(t, broker, "q", time.Duration(i)*200*time.Millisecond, flow.Message{ID: fmt.Sprint(i)})
+		}
 	}
 	info := newOperator(t, servers[1].nats).queue(t, "q")
 	if info.Config.Replicas != 3 {

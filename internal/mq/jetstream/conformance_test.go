@@ -128,13 +128,19 @@ func (o operator) Put(t testing.TB, queue, body string, headers map[string]strin
 
 func (o operator) Messages(t testing.TB, queue string) int {
 	t.Helper()
-	if info := o.queue(t, queue); info != nil {
-		return int(info.State.Msgs)
+	info := o.queue(t, queue)
+	if info == nil {
+		return -1
 	}
-	return -1
+	n := info.State.Msgs
+	for _, heldBack := range info.State.Subjects {
+		n -= heldBack
+	}
+	return int(n)
 }
 
-// queue is what the server tells of a queue; nil of one that does not exist.
+// queue is what the server tells of a queue, with the subjects of what is held back;
+// nil of one that does not exist.
 func (o operator) queue(t testing.TB, name string) *natsjs.StreamInfo {
 	t.Helper()
 	stream, err := o.js.Stream(t.Context(), jetstream.StreamName(name))
@@ -144,5 +150,9 @@ func (o operator) queue(t testing.TB, name string) *natsjs.StreamInfo {
 	if err != nil {
 		t.Fatalf("looking up queue %q: %v", name, err)
 	}
-	return stream.CachedInfo()
+	info, err := stream.Info(t.Context(), natsjs.WithSubjectFilter(jetstream.LaterSubjects(name)))
+	if err != nil {
+		t.Fatalf("looking up queue %q: %v", name, err)
+	}
+	return info
 }

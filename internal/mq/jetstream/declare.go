@@ -47,9 +47,14 @@ func (b *Broker) ensure(ctx context.Context, s *session, q mq.Queue) (jetstream.
 	if err != nil {
 		return nil, s.explain(fmt.Errorf("looking up queue %q: %w", q.Name, err))
 	}
+	info := stream.CachedInfo()
 	consumer, err := stream.Consumer(ctx, consumerName)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
-		consumer, err = stream.CreateConsumer(ctx, b.consumerConfig(expiresOf(stream.CachedInfo())))
+		cfg := b.consumerConfig(expiresOf(info))
+		cfg.FilterSubjects = deliverable(q.Name, info.Config.Subjects)
+		consumer, err = stream.CreateConsumer(ctx, cfg)
+	} else if err == nil && takesSchedules(q.Name, info.Config) {
+		consumer, err = refilter(ctx, s, q.Name, info.Config.Subjects, consumer)
 	}
 	if err != nil {
 		return nil, s.explain(fmt.Errorf("looking up the consumer of queue %q: %w", q.Name, err))

@@ -23,9 +23,28 @@
 //     although the server would take its ack, and is given back by the next
 //     Subscribe to its queue, or after the consumer's ack wait.
 //
-// A queue that was declared with Expires keeps each message no longer than that,
-// read or not. Once it had no reader for so long, the server takes its consumer away,
-// and the next one who declares such a queue, of any name, the queue itself.
+// A queue that was declared with TTL or Expires keeps each message no longer than
+// that, read or not. Once a queue with Expires had no reader for so long, the server
+// takes its consumer away, and the next one who declares such a queue, of any name,
+// the queue itself.
+//
+// A message that is held back ([mq.Delayer]) is a schedule of the server
+// (https://github.com/nats-io/nats-architecture-and-design/blob/main/adr/ADR-51.md)
+// in the stream of its queue, on a subject of its own, mq.$later.orders=2Ein.<unique>.
+// When it is due the server puts it on mq.$due.orders=2Ein of the same stream,
+// which the consumer reads beside the queue's own subject: no process of ours has to
+// run. It comes a moment late and never early, does not grow too old for its queue
+// meanwhile, and can come twice when the server dies just then. The first message that
+// is held back changes the consumer and the stream for that. There is
+// [mq.ErrNoDelay] instead
+//   - where our user may not change them, and with NATS before 2.12;
+//   - for a stream with limits that refuses what exceeds them (discard: new): with
+//     schedules the server would drop the oldest messages in place of that;
+//   - for a stream that keeps what consumers want (retention: interest).
+//
+// Programs that may publish to mq.orders.in, and not to mq.>, can't make a message look
+// as if it had been held back. But a stream with schedules heeds the header Nats-Rollup:
+// whoever may publish to a queue may then empty it.
 //
 // There are no inboxes ([mq.Inboxer]): a reply by plain NATS would pass neither the
 // queues nor the programs that know them, so that reply queues serve instead.

@@ -18,3 +18,6 @@ func SubjectName(queue string) string { return subjectName(queue) }
 
 // StreamName tells tests what other clients see.
 func StreamName(queue string) string { return streamName(queue) }
+
+// LaterSubjects tells tests where messages are held back.
+func LaterSubjects(queue string) string { return laterSubjects(queue) }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -22,7 +23,8 @@ import (
 // victimDirectory tells a child process to be a victim, and where.
 const victimDirectory = "JETSTREAM_TEST_VICTIM"
 
-// runVictim accepts messages, says which, and waits to be killed.
+// runVictim accepts messages, says which, and waits to be killed. Every other
+// message is held back for a while.
 func runVictim(directory string) {
 	embedded, err := jetstream.StartServer(jetstream.EmbeddedConfig{Directory: directory}, 0)
 	if err != nil {
@@ -42,7 +44,13 @@ func runVictim(directory string) {
 			for n := 0; ; n++ {
 				id := fmt.Sprintf("%d-%d", worker, n)
 				m := flow.Message{ID: id, Body: make([]byte, 1000)}
-				if err := broker.Publish(ctx, flow.Address{Key: "orders.in"}, &m); err != nil {
+				var err error
+				if n%2 == 0 {
+					err = broker.Publish(ctx, flow.Address{Key: "orders.in"}, &m)
+				} else {
+					err = broker.PublishLater(ctx, "orders.in", time.Duration(n%7)*100*time.Millisecond, &m)
+				}
+				if err != nil {
 					panic(err)
 				}
 				output.Lock()

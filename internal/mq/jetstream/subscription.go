@@ -186,6 +186,7 @@ func (s *Subscription) Receive(ctx context.Context) (*mq.Delivery, error) {
 			Manager:     s.broker.manager,
 			RoutingKey:  s.queue,
 			Redelivered: a.meta.NumDelivered > 1,
+			Delayed:     wasHeldBack(s.queue, a.msg),
 			Deliveries:  int(a.meta.NumDelivered) - 1,
 		}
 		return d, nil

@@ -1,0 +1,307 @@
+package jetstream_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	natsjs "github.com/nats-io/nats.go/jetstream"
+
+	"mqgateway/internal/flow"
+	"mqgateway/internal/mq"
+	"mqgateway/internal/mq/jetstream"
+)
+
+func publishLater(t testing.TB, broker mq.Delayer, queue string, delay time.Duration, m flow.Message) {
+	t.Helper()
+	if err := broker.PublishLater(t.Context(), queue, delay, &m); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestMessagesComeLater(t *testing.T) {
+	t.Parallel()
+	embedded := startEmbedded(t, jetstream.EmbeddedConfig{Sync: "1s"})
+	operator, broker := newOperator(t, embedded.NATS()), openEmbedded(t, embedded)
+	declare(t, broker, "orders.in")
+	s := subscribe(t, broker, "orders.in", 3)
+	sent := flow.Message{
+		ID: "m", CorrelID: "c", ReplyTo: "replies", Persistence: flow.Persistent, Body: []byte("body"),
+		Headers: []flow.Header{{Name: "n", Value: int32(7)}, {Name: "Nats-Schedule", Value: "mine"}},
+	}
+	start := time.Now()
+	publishLater(t, broker, "orders.in", 2*time.Second, flow.Message{ID: "second"})
+	publishLater(t, broker, "orders.in", time.Second, sent)
+	if got := operator.Messages(t, "orders.in"); got != 0 {
+		t.Errorf("the queue has %d messages, want 0 before their time", got)
+	}
+	publish(t, broker, "orders.in", flow.Message{ID: "now"})
+	if now := receive(t, s).Message; now.ID != "now" || now.Source.Delayed {
+		t.Errorf("received %q first, delayed %t, want the one that was not held back", now.ID, now.Source.Delayed)
+	}
+	got := receive(t, s).Message
+	if took := time.Since(start); took < time.Second {
+		t.Errorf("it took %v, want at least a second", took)
+	}
+	source := got.Source
+	got.Source = flow.Source{}
+	if diff := cmp.Diff(sent, got); diff != "" {
+		t.Errorf("message (-sent +received):\n%s", diff)
+	}
+	want := flow.Source{Queue: "orders.in", Manager: "embedded", RoutingKey: "orders.in", Delayed: true}
+	if source != want {
+		t.Errorf("source = %+v, want %+v", source, want)
+	}
+	if second := receive(t, s).Message; second.ID != "second" || time.Since(start) < 2*time.Second {
+		t.Errorf("received %q after %v, want the second one after 2s", second.ID, time.Since(start))
+	}
+}
+
+func TestManyMessagesComeLater(t *testing.T) {
+	t.Parallel()
+	const n = 1000
+	broker := openEmbedded(t, startEmbedded(t, jetstream.EmbeddedConfig{}))
+	declare(t, broker, "q")
+	s := subscribe(t, broker, "q", 100)
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() {
+			delay := 3 * time.Second
+			if i%2 == 1 {
+				delay = 6 * time.Second
+			}
+			if err := broker.PublishLater(t.Context(), "q", delay, &flow.Message{ID: fmt.Sprint(i)}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	seen := map[string]bool{}
+	for len(seen) < n {
+		d := receive(t, s)
+		if seen[d.Message.ID] {
+			t.Errorf("%q came twice", d.Message.ID)
+		}
+		seen[d.Message.ID] = true
+		settle(t, d, mq.Ack)
+	}
+}
+
+func TestHeldBackMessagesSurviveARestart(t *testing.T) {
+	t.Parallel()
+	e := startExternal(t, nil)
+	broker := openExternal(t, e)
+	declare(t, broker, "q")
+	publishLater(t, broker, "q", 50*time.Millisecond, flow.Message{ID: "due while the server is down"})
+	publishLater(t, broker, "q", 5*time.Second, flow.Message{ID: "due later"})
+	e.stop()
+	time.Sleep(100 * time.Millisecond) // the first one is due
+	e.start(t)
+	operator := newOperator(t, e.nats)
+	eventually(t, "the message that was due comes to the queue", func() bool { return operator.Messages(t, "q") == 1 })
+	s := subscribe(t, openExternal(t, e), "q", 2)
+	for _, want := range []string{"due while the server is down", "due later"} {
+		d := receive(t, s)
+		if d.Message.ID != want || !d.Message.Source.Delayed {
+			t.Errorf("received %q, delayed %t, want %q", d.Message.ID, d.Message.Source.Delayed, want)
+		}
+		settle(t, d, mq.Ack)
+	}
+}
+
+// TestQueuesOfOlderVersionsAreChanged has a queue in use, as versions made it that
+// knew no delay.
+func TestQueuesOfOlderVersionsAreChanged(t *testing.T) {
+	t.Parallel()
+	e := startExternal(t, nil)
+	operator, broker := newOperator(t, e.nats), openExternal(t, e)
+	if _, err := operator.js.CreateStream(t.Context(), natsjs.StreamConfig{
+		Name: jetstream.StreamName("q"), Subjects: []string{jetstream.SubjectName("q")}, Retention: natsjs.WorkQueuePolicy,
+		Discard: natsjs.DiscardNew,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := operator.js.CreateConsumer(t.Context(), jetstream.StreamName("q"), natsjs.ConsumerConfig{
+		Durable: "gateway", AckPolicy: natsjs.AckExplicitPolicy, MaxDeliver: -1, MaxAckPending: -1,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	s := subscribe(t, broker, "q", 1)
+	for _, id := range []string{"in work", "waits", "waits, too"} {
+		publish(t, broker, "q", flow.Message{ID: id})
+	}
+	inWork := receive(t, s)
+	publishLater(t, broker, "q", time.Millisecond, flow.Message{ID: "later"})
+	publish(t, broker, "q", flow.Message{ID: "afterwards"})
+	settle(t, inWork, mq.Ack)
+	var got []string
+	for range 4 {
+		d := receive(t, s)
+		got = append(got, d.Message.ID)
+		settle(t, d, mq.Ack)
+	}
+	if diff := cmp.Diff([]string{"waits", "waits, too", "afterwards", "later"}, got); diff != "" {
+		t.Errorf("messages (-want +got):\n%s", diff)
+	}
+	eventually(t, "nothing is left", func() bool { return operator.queue(t, "q").State.Msgs == 0 })
+}
+
+func TestQueuesThatHoldNothingBack(t *testing.T) {
+	t.Parallel()
+	e := startExternal(t, nil)
+	operator, broker := newOperator(t, e.nats), openExternal(t, e)
+	for name, cfg := range map[string]natsjs.StreamConfig{
+		"limited":  {MaxMsgs: 10, Discard: natsjs.DiscardNew, Retention: natsjs.WorkQueuePolicy},
+		"interest": {Retention: natsjs.InterestPolicy},
+		"wide":     {Subjects: []string{"mq.wide", "mq.$due.>"}, Retention: natsjs.WorkQueuePolicy},
+	} {
+		cfg.Name = jetstream.StreamName(name)
+		if cfg.Subjects == nil {
+			cfg.Subjects = []string{jetstream.SubjectName(name)}
+		}
+		if _, err := operator.js.CreateStream(t.Context(), cfg); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tt := range []struct {
+		queue string
+		want  error
+	}{
+		{"limited", mq.ErrNoDelay},
+		{"interest", mq.ErrNoDelay},
+		{"wide", mq.ErrNoDelay},
+		{"missing", mq.ErrReturned},
+		{"", mq.ErrReturned},
+	} {
+		t.Run(tt.queue, func(t *testing.T) {
+			err := broker.PublishLater(t.Context(), tt.queue, time.Second, &flow.Message{})
+			if !errors.Is(err, tt.want) {
+				t.Errorf("PublishLater() = %v, want %v", err, tt.want)
+			}
+			if again := broker.PublishLater(t.Context(), tt.queue, time.Second, &flow.Message{}); !errors.Is(again, tt.want) {
+				t.Errorf("PublishLater() = %v the second time, want %v", again, tt.want)
+			}
+		})
+	}
+}
+
+func TestDelaysAreNotForged(t *testing.T) {
+	t.Parallel()
+	e := startExternal(t, nil)
+	operator, broker := newOperator(t, e.nats), openExternal(t, e)
+	declare(t, broker, "q")
+	publishLater(t, broker, "q", time.Millisecond, flow.Message{ID: "ours"})
+	s := subscribe(t, broker, "q", 1)
+	take := func() flow.Message {
+		d := receive(t, s)
+		settle(t, d, mq.Ack)
+		return d.Message
+	}
+	if ours := take(); !ours.Source.Delayed {
+		t.Error("our own message does not say that it was held back")
+	}
+	for _, header := range []nats.Header{
+		{"Nats-Scheduler": {"mq.$later.q.x"}, "Nats-Schedule-Next": {"purge"}},
+		{"Nats-Schedule": {"@at 2020-01-01T00:00:00Z"}, "Nats-Schedule-Target": {"mq.$due.q"}},
+	} {
+		msg := nats.NewMsg(jetstream.SubjectName("q"))
+		msg.Header = header
+		if _, err := operator.js.PublishMsg(t.Context(), msg); err != nil {
+			t.Fatal(err)
+		}
+		if forged := take(); forged.Source.Delayed {
+			t.Errorf("a message with headers %v passes for one that we held back", header)
+		}
+	}
+}
+
+func TestWhoMayNotChangeQueuesHoldsNothingBack(t *testing.T) {
+	t.Parallel()
+	e := startExternal(t, func(o *server.Options) {
+		o.Users = []*server.User{
+			{Username: "operator", Password: "p"},
+			{Username: "gateway", Password: "p", Permissions: &server.Permissions{
+				Publish: &server.SubjectPermission{
+					Allow: []string{"mq.>", "$JS.API.>", "$JS.ACK.>"}, Deny: []string{"$JS.API.STREAM.UPDATE.>"},
+				},
+				Subscribe: &server.SubjectPermission{Allow: []string{"_INBOX.>"}},
+			}},
+		}
+	})
+	open := func(user string) *jetstream.Broker {
+		return openAt(t, jetstream.Config{ConfirmTimeout: time.Second}, mq.ConnectionConfig{
+			Hostname: []string{"127.0.0.1"}, Port: e.opts.Port, Username: user, Password: "p",
+		})
+	}
+	limited := open("gateway")
+	declare(t, limited, "q")
+	err := limited.PublishLater(t.Context(), "q", time.Millisecond, &flow.Message{})
+	if !errors.Is(err, mq.ErrNoDelay) || !strings.Contains(err.Error(), "STREAM.UPDATE") {
+		t.Errorf("PublishLater() = %v, want %v with what is missing", err, mq.ErrNoDelay)
+	}
+	publish(t, limited, "q", flow.Message{ID: "at once"})
+	s := subscribe(t, limited, "q", 1)
+	settle(t, receive(t, s), mq.Ack)
+
+	publishLater(t, open("operator"), "q", time.Millisecond, flow.Message{ID: "later"})
+	if d := receive(t, s); d.Message.ID != "later" || !d.Message.Source.Delayed {
+		t.Errorf("received %q, delayed %t, want what another user held back", d.Message.ID, d.Message.Source.Delayed)
+	}
+}
+
+func TestMessagesAreHeldBackForLongerThanTheyMayLie(t *testing.T) {
+	t.Parallel()
+	embedded := startEmbedded(t, jetstream.EmbeddedConfig{Sync: "1s"})
+	broker := openEmbedded(t, embedded)
+	if err := broker.Declare(t.Context(), mq.Queue{Name: "q", Kind: mq.Quorum, TTL: 500 * time.Millisecond}); err != nil {
+		t.Fatal(err)
+	}
+	publishLater(t, broker, "q", 3*time.Second, flow.Message{ID: "later"})
+	if d := receive(t, subscribe(t, broker, "q", 1)); d.Message.ID != "later" {
+		t.Errorf("received %q, want the message that was held back", d.Message.ID)
+	}
+}
+
+// TestWhatIsHeldBackFits has a limit on the size of messages: the server lets no
+// message out that exceeds it, and tells nobody.
+func TestWhatIsHeldBackFits(t *testing.T) {
+	t.Parallel()
+	e := startExternal(t, nil)
+	broker := openExternal(t, e)
+	if _, err := newOperator(t, e.nats).js.CreateStream(t.Context(), natsjs.StreamConfig{
+		Name: jetstream.StreamName("q"), Subjects: []string{jetstream.SubjectName("q")}, Retention: natsjs.WorkQueuePolicy, MaxMsgSize: 1000,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	size := 1001
+	for err := errors.New("not published yet"); err != nil; {
+		size--
+		err = broker.PublishLater(t.Context(), "q", time.Millisecond, &flow.Message{Body: make([]byte, size)})
+		if err != nil && flow.CodeOf(err) != flow.BadMessage {
+			t.Fatalf("PublishLater() of %d bytes = %v, want code %d", size, err, flow.BadMessage)
+		}
+	}
+	if got := len(receive(t, subscribe(t, broker, "q", 1)).Message.Body); got != size {
+		t.Errorf("received %d bytes, want %d", got, size)
+	}
+}
+
+func TestQueuesMadeAnewHoldBackAgain(t *testing.T) {
+	t.Parallel()
+	e := startExternal(t, nil)
+	operator, broker := newOperator(t, e.nats), openExternal(t, e)
+	for range 2 {
+		declare(t, broker, "q")
+		publishLater(t, broker, "q", time.Hour, flow.Message{})
+		operator.DeleteQueue(t, "q")
+	}
+	if err := broker.PublishLater(t.Context(), "q", time.Second, &flow.Message{}); !errors.Is(err, mq.ErrReturned) {
+		t.Errorf("PublishLater() to a deleted queue = %v, want %v", err, mq.ErrReturned)
+	}
+}
