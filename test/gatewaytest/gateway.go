@@ -127,6 +127,12 @@ func (g *Gateway) Kill() {
 	_ = g.cmd.Wait() // how it ended is known
 }
 
+// Pause freezes the process: its connections stay, nothing answers.
+func (g *Gateway) Pause() { _ = g.cmd.Process.Signal(syscall.SIGSTOP) }
+
+// Resume lets a frozen process go on.
+func (g *Gateway) Resume() { _ = g.cmd.Process.Signal(syscall.SIGCONT) }
+
 // Logged returns the lines whose message begins with text.
 func (g *Gateway) Logged(text string) []map[string]any {
 	g.mu.Lock()

@@ -3,10 +3,12 @@ package rabbittest
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"testing"
 	"time"
 )
 
@@ -27,8 +29,9 @@ type Node struct {
 	shell   *shell
 }
 
-// newNode boots a server. The caller holds the mutex of the process.
-func newNode() (*Node, error) {
+// newNode boots a server with additional lines in its rabbitmq.conf. The caller holds
+// the mutex of the process.
+func newNode(settings ...string) (*Node, error) {
 	h, err := openHome()
 	if err != nil {
 		return nil, err
@@ -37,7 +40,7 @@ func newNode() (*Node, error) {
 	if n.dir, n.name, err = h.nextDir(); err != nil {
 		return nil, fmt.Errorf("making the folder of a RabbitMQ node: %w", err)
 	}
-	if err := n.configure(); err != nil {
+	if err := n.configure(settings); err != nil {
 		return nil, fmt.Errorf("configuring a RabbitMQ node: %w", err)
 	}
 	if err := n.boot(); err != nil {
@@ -52,12 +55,13 @@ func newNode() (*Node, error) {
 }
 
 // configure writes the files that the server reads.
-func (n *Node) configure() error {
+func (n *Node) configure(settings []string) error {
 	conf := fmt.Sprintf(`listeners.tcp.1 = %s
 management.tcp.ip = 127.0.0.1
 management.tcp.port = %d
 log.file.level = warning
-`, loopback(n.port), n.httpPort)
+%s
+`, loopback(n.port), n.httpPort, strings.Join(settings, "\n"))
 	return errors.Join(
 		os.WriteFile(filepath.Join(n.dir, "rabbitmq.conf"), []byte(conf), 0o644),
 		os.WriteFile(filepath.Join(n.dir, "enabled_plugins"), []byte("[rabbitmq_management].\n"), 0o644),
@@ -121,6 +125,16 @@ func (n *Node) Address() string { return loopback(n.port) }
 
 // ManagementURI is the address of the management plugin, with user and password.
 func (n *Node) ManagementURI() string { return "http://guest:guest@" + loopback(n.httpPort) }
+
+// Log is what the server has logged so far: warnings and errors.
+func (n *Node) Log(t testing.TB) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(n.dir, "log", n.name+"@localhost.log"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	return string(text)
+}
 
 // end ends the process, when there is one.
 func (n *Node) end() {

@@ -75,14 +75,14 @@ func Shared(t testing.TB) *Node {
 	return process.shared
 }
 
-// Start boots a server for one test, which may do anything to it. It ends with
-// the test. A boot costs some five seconds of CPU time, so that tests share
-// nodes where they can.
-func Start(t testing.TB) *Node {
+// Start boots a server for one test, which may do anything to it, with additional
+// lines in its rabbitmq.conf. It ends with the test. A boot costs some five seconds
+// of CPU time, so that tests share nodes where they can.
+func Start(t testing.TB, settings ...string) *Node {
 	t.Helper()
 	process.mu.Lock()
 	defer process.mu.Unlock()
-	n, err := newNode()
+	n, err := newNode(settings...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package rabbittest_test
 import (
 	"os"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -96,9 +97,10 @@ func TestCloseConnectionsByName(t *testing.T) {
 
 // One node for all that a test can do to it, since each boot takes seconds.
 func TestNodeOfItsOwn(t *testing.T) {
-	n := rabbittest.Start(t)
+	n := rabbittest.Start(t, "max_message_size = 1000")
 	v := n.VHost(t)
 	publish(t, v.Channel(t), "q")
+	refuseLarge(t, n, v)
 
 	n.Stop(t)
 	if _, err := amqp.Dial(v.URI()); err == nil {
@@ -117,6 +119,26 @@ func TestNodeOfItsOwn(t *testing.T) {
 	n.Start(t)
 	if got := v.Messages(t, "q"); got != 2 {
 		t.Errorf("Messages() after a kill = %d, want 2", got)
+	}
+}
+
+// refuseLarge expects that the settings hold, and that the log tells so.
+func refuseLarge(t *testing.T, n *rabbittest.Node, v *rabbittest.VHost) {
+	t.Helper()
+	ch := v.Channel(t)
+	closed := ch.NotifyClose(make(chan *amqp.Error, 1))
+	if err := ch.Publish("", "q", false, false, amqp.Publishing{Body: make([]byte, 1001)}); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-closed; err == nil || err.Code != amqp.PreconditionFailed {
+		t.Errorf("channel closed with %v, want code %d", err, amqp.PreconditionFailed)
+	}
+	end := time.Now().Add(30 * time.Second)
+	for !strings.Contains(n.Log(t), "larger than configured max size 1000") {
+		if time.Now().After(end) {
+			t.Fatalf("the log does not tell of the refused message:\n%s", n.Log(t))
+		}
+		time.Sleep(20 * time.Millisecond)
 	}
 }
 
