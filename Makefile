@@ -3,6 +3,7 @@
 # tests need, once.
 #
 #	make test RABBITMQ=4    tests the RabbitMQ driver against RabbitMQ 4 (needs root)
+#	make faults RABBITMQ=4  breaks RabbitMQ 4 instead of the installed one
 
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -ec
@@ -75,6 +76,10 @@ fuzz-short: ## Run each fuzz target for ten seconds.
 .PHONY: bench
 bench: ## Measure the gateway against bare loops on a RabbitMQ of its own; BENCH='-quick' passes flags.
 	@go run ./bench $(BENCH)
+
+.PHONY: faults
+faults: deps ## Break brokers, gateways and networks under load, account for every message (about two hours); FAULTS='-scale 0.1' passes flags.
+	@go test -count=1 -timeout 0 -v -run TestFaults ./test/faults -long $(FAULTS)
 
 .PHONY: deps
 deps: ## Install what the tests need: RabbitMQ, nginx, Python clients (Debian, as root).

@@ -167,6 +167,12 @@ func (b *Book) Meet(id string, at Place, carried string) {
 	})
 }
 
+// Has tells that a message was met at a place.
+func (b *Book) Has(id string, at Place) (met bool) {
+	b.change(id, func(e *entry) { met = e.count[at] > 0 })
+	return met
+}
+
 // checkID holds that copies carry the same id, and messages that of their body. The
 // caller holds mu.
 func (b *Book) checkID(id string, at Place, carried string) {

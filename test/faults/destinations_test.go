@@ -1,0 +1,85 @@
+package faults
+
+import (
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+
+	"mqgateway/test/faults/ledger"
+	"mqgateway/test/rabbittest"
+)
+
+// destinationRate is the load of ten services together.
+const destinationRate = 300
+
+// newDestinations is a world in which ten services share the messages of one queue.
+func newDestinations(t *testing.T, node *rabbittest.Node, queues string, deadLetters bool) *world {
+	t.Helper()
+	w := newWorld(t, node, queues, plan{
+		messages: 10_000_000, rate: min(destinationRate, float64(*rate)), shares: map[string]float64{inAsync: 1},
+		heartbeat: heartbeat, mostOpen: 1_000_000, deadLetters: deadLetters,
+	})
+	w.body = func(id string) string { return document(destination(id), id) }
+	w.service.takes(0, 20*time.Millisecond)
+	w.send()
+	return w
+}
+
+// throughput is how many messages a second all services but the first one handle during
+// a time.
+func (w *world) throughput(during time.Duration) float64 {
+	count := func() (n int) {
+		for i := range 9 {
+			n += w.service.handledBy("Service" + string(rune('1'+i)))
+		}
+		return n
+	}
+	start, before := time.Now(), count()
+	w.rest(during)
+	return float64(count()-before) / time.Since(start).Seconds()
+}
+
+// oneDestinationDown holds that a service that is down does not slow the others.
+func oneDestinationDown(t *testing.T, node *rabbittest.Node, queues string) []row {
+	w := newDestinations(t, node, queues, false)
+	w.rest(5 * time.Second)
+	outage := lasting(time.Minute)
+	healthy := w.throughput(outage)
+	end := w.faults.Begin("destination down")
+	w.service.fail("Service0", codes.Unavailable)
+	during := w.throughput(outage)
+	w.service.fail("Service0", codes.OK)
+	end()
+	w.stopLoad()
+	if t.Logf("throughput of nine services: %.0f/s, while the tenth is down %.0f/s", healthy, during); during < 0.95*healthy {
+		t.Errorf("throughput of nine services is %.0f/s while the tenth is down, want at least 95 %% of %.0f/s", during, healthy)
+	}
+	return w.finish()
+}
+
+// allDestinationsRefuse holds that a wrong rollout of the mesh does not empty a queue
+// into the dead letter queue.
+func allDestinationsRefuse(t *testing.T, node *rabbittest.Node, queues string) []row {
+	w := newDestinations(t, node, queues, true)
+	w.rest(5 * time.Second)
+	end := w.faults.Begin("all refuse")
+	w.setAll(codes.Unimplemented)
+	w.rest(lasting(time.Minute))
+	w.setAll(codes.OK)
+	end()
+	w.stopLoad()
+	rows := w.finish()
+	// The brake looks at 20 messages before it holds, up to 64 are in work by then, and
+	// it lets some through twice a minute to look again.
+	if n, most := rows[0].account.Met[ledger.DeadLettered], 600; n > most {
+		t.Errorf("%d dead letters, want at most %d", n, most)
+	}
+	return rows
+}
+
+func (w *world) setAll(code codes.Code) {
+	for i := range 10 {
+		w.service.fail("Service"+string(rune('0'+i)), code)
+	}
+}

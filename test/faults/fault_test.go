@@ -1,0 +1,151 @@
+package faults
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"mqgateway/test/faults/proxy"
+)
+
+// fault is something that goes wrong from outside, and is over when do returns.
+type fault struct {
+	kind string
+	do   func(*testing.T, *world, *replica)
+}
+
+// The faults.
+var (
+	killGateway = fault{"gateway killed", func(t *testing.T, _ *world, r *replica) {
+		r.gateway.Kill()
+		r.start(t)
+	}}
+	restartGateway = fault{"gateway restarted", func(t *testing.T, _ *world, r *replica) {
+		r.stop(t)
+		r.start(t)
+	}}
+	freezeGateway = fault{"gateway frozen", func(_ *testing.T, w *world, r *replica) {
+		r.gateway.Pause()
+		w.rest(3 * w.plan.heartbeat)
+		r.gateway.Resume()
+	}}
+	restartBroker = fault{"broker restarted", func(t *testing.T, w *world, _ *replica) {
+		w.broker.Node.Stop(t)
+		w.broker.Node.Start(t)
+	}}
+	killBroker = fault{"broker killed", func(t *testing.T, w *world, _ *replica) {
+		w.broker.Node.Kill(t)
+		w.broker.Node.Start(t)
+	}}
+	freezeBroker = fault{"broker frozen", func(t *testing.T, w *world, _ *replica) {
+		w.broker.Node.Pause(t)
+		w.rest(3 * w.plan.heartbeat)
+		w.broker.Node.Resume(t)
+	}}
+	alarmBroker = fault{"memory alarm", func(t *testing.T, w *world, _ *replica) {
+		w.broker.Node.SetMemoryAlarm(t, true)
+		w.rest(2 * time.Second)
+		w.broker.Node.SetMemoryAlarm(t, false)
+	}}
+	killService = fault{"service killed", func(t *testing.T, w *world, _ *replica) {
+		w.service.kill()
+		w.rest(time.Second)
+		w.service.start(t)
+	}}
+	freezeService = fault{"service frozen", func(_ *testing.T, w *world, _ *replica) {
+		w.service.freeze()
+		w.rest(3 * time.Second)
+		w.service.thaw()
+	}}
+	resetNetwork     = fault{"reset", func(_ *testing.T, _ *world, r *replica) { r.network.Reset() }}
+	refuseNetwork    = badNetwork("refused", func(n *proxy.Proxy) { n.Refuse(); n.Reset() })
+	slowNetwork      = badNetwork("slow network", func(n *proxy.Proxy) { n.Slow(100*time.Millisecond, 200_000) })
+	holdNetwork      = badNetwork("stalled network", func(n *proxy.Proxy) { n.Hold(proxy.Both) })
+	remakeReplies    = remake("reply queue deleted", func(r *replica) string { return "REPLIES.DQ." + r.name })
+	closeConnections = fault{"closed by the broker", func(t *testing.T, w *world, r *replica) {
+		for _, purpose := range []string{"consume", "publish"} {
+			w.broker.Node.CloseConnections(t, r.name+" "+purpose)
+		}
+	}}
+)
+
+func blackHole(length time.Duration) fault { return swallow("black hole", proxy.Both, length) }
+
+func blackHoleToGateway(length time.Duration) fault {
+	return swallow("black hole to the gateway", proxy.FromServer, length)
+}
+
+func badNetwork(kind string, begin func(*proxy.Proxy)) fault {
+	return fault{kind, func(_ *testing.T, w *world, r *replica) {
+		begin(r.network)
+		w.rest(3 * time.Second)
+		r.network.Heal()
+	}}
+}
+
+func swallow(kind string, d proxy.Direction, length time.Duration) fault {
+	return fault{kind, func(_ *testing.T, w *world, r *replica) {
+		r.network.Swallow(d)
+		w.rest(length)
+		r.network.Heal()
+	}}
+}
+
+// remake deletes a queue that the gateway makes again by itself.
+func remake(kind string, queue func(*replica) string) fault {
+	return fault{kind, func(t *testing.T, w *world, _ *replica) {
+		for _, r := range w.providers {
+			w.broker.remove(t, queue(r))
+		}
+	}}
+}
+
+// remakeIn deletes a queue that the gateway reads and makes it again, while it is empty:
+// what an operator deletes is gone.
+var remakeIn = fault{"queue made again", func(t *testing.T, w *world, _ *replica) {
+	release := w.paces[inAsync].hold()
+	defer release()
+	w.rest(time.Second)
+	if !w.await("an empty queue", func() bool { return w.books[inAsync].Open() == 0 && w.broker.Messages(t, queueIn) == 0 }) {
+		return
+	}
+	w.broker.remove(t, queueIn)
+	w.rest(time.Second)
+	w.broker.declare(t, queueIn)
+}}
+
+// rest lets a fault last.
+func (w *world) rest(length time.Duration) { _ = wait(w.ctx, length) }
+
+// suffer lets a fault happen to a gateway.
+func (w *world) suffer(t *testing.T, f fault, r *replica) {
+	t.Helper()
+	end := w.faults.Begin(f.kind)
+	f.do(t, w, r)
+	end()
+}
+
+// some lists a fault n times at full size, at least once.
+func some(n float64, f fault) []fault {
+	list := make([]fault, max(int(n**scale), 1))
+	for i := range list {
+		list[i] = f
+	}
+	return list
+}
+
+// sufferAll spreads faults evenly over the messages, in an order that is the same in
+// each run, each at the next of the gateways.
+func (w *world) sufferAll(t *testing.T, faults []fault) {
+	t.Helper()
+	rand.New(rand.NewPCG(1, 2)).Shuffle(len(faults), func(i, j int) { faults[i], faults[j] = faults[j], faults[i] })
+	replicas := w.replicas()
+	for i, f := range faults {
+		if !w.awaitSent((i + 1) * w.total() / (len(faults) + 1)) {
+			return
+		}
+		w.tell(fmt.Sprintf("fault %d of %d: %s", i+1, len(faults), f.kind))
+		w.suffer(t, f, replicas[i%len(replicas)])
+	}
+}

@@ -1,0 +1,119 @@
+package faults
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"mqgateway/test/faults/proxy"
+	"mqgateway/test/gatewaytest"
+)
+
+// replica is one gateway on a port of its own, behind a bad network. It can be ended
+// in all ways and started again.
+type replica struct {
+	name, config string
+	port         int
+	network      *proxy.Proxy
+	conn         *grpc.ClientConn // of those who call it
+
+	gateway *gatewaytest.Gateway
+	past    []*gatewaytest.Gateway // those that it was before
+}
+
+// newReplica makes a gateway that reaches the broker at uri, which has the address
+// broker in it, through a proxy. In its configuration URI stands for that.
+func newReplica(t *testing.T, name, config, uri, broker string) *replica {
+	t.Helper()
+	r := &replica{name: name, port: gatewaytest.FreePort(t), network: proxy.Start(t, broker)}
+	r.config = strings.NewReplacer("NAME", name, "PORT", fmt.Sprint(r.port), "URI", strings.Replace(uri, broker, r.network.Address, 1)).Replace(config)
+	var err error
+	r.conn, err = grpc.NewClient(fmt.Sprintf("127.0.0.1:%d", r.port),
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.5, MaxDelay: 500 * time.Millisecond},
+			MinConnectTimeout: time.Second,
+		}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = r.conn.Close() })
+	r.start(t)
+	return r
+}
+
+func (r *replica) start(t *testing.T) {
+	t.Helper()
+	if r.gateway != nil {
+		r.past = append(r.past, r.gateway)
+	}
+	r.gateway = gatewaytest.Start(t, r.config)
+}
+
+// stop ends the gateway in order and returns how long that took.
+func (r *replica) stop(t *testing.T) time.Duration {
+	t.Helper()
+	start := time.Now()
+	r.gateway.Stop(t)
+	return time.Since(start)
+}
+
+// logged counts the log lines, of all its lives, that have the text somewhere in
+// their error.
+func (r *replica) logged(text string) int {
+	n := 0
+	for _, g := range append(r.past, r.gateway) {
+		for _, line := range g.Logged("") {
+			if strings.Contains(fmt.Sprint(line["err"]), text) {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// The queues of the flows.
+const (
+	queueIn      = "IN"      // messages for the service
+	queueAsk     = "ASK"     // requests for the service
+	queueAnswers = "ANSWERS" // its answers
+	queueOut     = "OUT"     // what callers send and ask
+)
+
+// consumer is a gateway between the queues IN and ASK and the service.
+func consumer(s *service, heartbeat time.Duration) string {
+	_, port, _ := strings.Cut(s.address, ":")
+	return fmt.Sprintf(`
+mq:
+  instance: NAME
+  systemType: sc
+  connection:
+    connections: [{uri: "URI", queueManager: QM1, heartbeat: %s}]
+    receiveQueue: IN
+    receiveQueueSync: ASK
+grpc: {server: {serverPort: PORT}, client: {settings: {default: {hostname: 127.0.0.1, port: %s, timeout: 10s}}}}
+routing:
+  routeList:
+    - destinationExpression: Root
+      variables: [{name: Root, valueFrom: [{type: fromBody, value: local-name(/*)}]}]
+`, heartbeat, port)
+}
+
+// provider is a gateway that puts what callers send on the queue OUT.
+func provider(heartbeat time.Duration) string {
+	return fmt.Sprintf(`
+mq:
+  instance: NAME
+  systemType: sp
+  connection:
+    connections: [{uri: "URI", queueManager: QM1, heartbeat: %s}]
+    sendQueue: OUT
+  syncReceiver: {replyToMode: UNIQUE, defaultReceiveQueue: REPLIES, maxProcessingTime: 20s}
+grpc: {server: {serverPort: PORT}}
+`, heartbeat)
+}

@@ -1,0 +1,185 @@
+package faults
+
+import (
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+
+	"mqgateway/test/rabbittest"
+)
+
+// scenarios are the long ones.
+var scenarios = []scenario{
+	{"kills, restarts, black holes", killsAndBlackHoles},
+	{"other faults", otherFaults},
+	{"no faults", noFaults},
+	{"forced reconnects", forcedReconnects},
+	{"rolling restarts", rollingRestarts},
+	{"one destination down", oneDestinationDown},
+	{"all destinations refuse", allDestinationsRefuse},
+	{"long outage", longOutage},
+}
+
+// sized is a number of messages at the chosen scale.
+func sized(n int) int { return max(int(float64(n)**scale), 5) }
+
+// lasting is a time at the chosen scale.
+func lasting(d time.Duration) time.Duration {
+	return max(time.Duration(float64(d)**scale), 5*time.Second)
+}
+
+// heartbeat is that of gateways which are to notice dead connections at their usual
+// speed.
+const heartbeat = 10 * time.Second
+
+func killsAndBlackHoles(t *testing.T, node *rabbittest.Node, queues string) []row {
+	w := newWorld(t, node, queues, plan{messages: sized(200_000), rate: float64(*rate), shares: all, heartbeat: heartbeat})
+	w.send()
+	list := some(30, killGateway)
+	list = append(list, some(7, restartBroker)...)
+	list = append(list, some(3, killBroker)...)
+	list = append(list, some(20, resetNetwork)...)
+	list = append(list, some(3, blackHole(30*time.Second))...)
+	list = append(list, some(2, blackHoleToGateway(30*time.Second))...)
+	w.sufferAll(t, list)
+	return w.finish()
+}
+
+func otherFaults(t *testing.T, node *rabbittest.Node, queues string) []row {
+	w := newWorld(t, node, queues, plan{messages: sized(100_000), rate: float64(*rate), shares: all, heartbeat: heartbeat})
+	w.send()
+	var list []fault
+	for _, f := range []fault{
+		restartGateway, freezeGateway, freezeBroker, alarmBroker, killService, freezeService,
+		refuseNetwork, slowNetwork, holdNetwork, remakeReplies, remakeIn,
+	} {
+		list = append(list, some(5, f)...)
+	}
+	w.sufferAll(t, list)
+	return w.finish()
+}
+
+func noFaults(t *testing.T, node *rabbittest.Node, queues string) []row {
+	w := newWorld(t, node, queues, plan{
+		messages: sized(500_000), rate: float64(*rate), shares: all, heartbeat: heartbeat, noDuplicates: true,
+	})
+	w.send()
+	return w.finish()
+}
+
+// forcedReconnects closes the connections of a gateway again and again, each time with
+// a full hand of messages whose acknowledgements come too late for their connection.
+func forcedReconnects(t *testing.T, node *rabbittest.Node, queues string) []row {
+	const inHand = 200
+	w := newWorld(t, node, queues, plan{
+		messages: 10_000_000, rate: float64(*rate), shares: map[string]float64{inAsync: 0.7, inSync: 0.3}, heartbeat: heartbeat,
+		adapt: func(config string) string {
+			return strings.Replace(config, "systemType: sc", "systemType: sc\n  consumerParams: {concurrency: 200, prefetch: 200}", 1)
+		},
+	})
+	w.service.takes(100*time.Millisecond, 400*time.Millisecond)
+	before := countClosed(t, w)
+	w.send()
+	for range sized(1000) {
+		if !w.await("messages in hand", func() bool { return w.service.callsInHand() >= inHand }) {
+			break
+		}
+		w.rest(rand.N(600 * time.Millisecond))
+		w.suffer(t, closeConnections, w.consumers[0])
+	}
+	w.stopLoad()
+	rows := w.finish()
+	if after := countClosed(t, w); after != before {
+		t.Errorf("channels and connections closed for a mistake of a client: %d, want none", after-before)
+	}
+	return rows
+}
+
+// countClosed counts the channels and connections that the broker closed because of a
+// mistake, by its log and the gateways'.
+func countClosed(t *testing.T, w *world) int {
+	t.Helper()
+	n := 0
+	for line := range strings.Lines(w.broker.Node.Log(t)) {
+		if strings.Contains(line, "operation ") && strings.Contains(line, " caused a c") {
+			n++
+			t.Log(line)
+		}
+	}
+	for _, r := range w.replicas() {
+		n += r.logged("Exception (406)")
+	}
+	return n
+}
+
+// rollingRestarts stops replicas in order, one after the other, as a rollout does.
+func rollingRestarts(t *testing.T, node *rabbittest.Node, queues string) []row {
+	const grace = 30 * time.Second
+	w := newWorld(t, node, queues, plan{
+		messages: 10_000_000, rate: 400, shares: all, heartbeat: heartbeat, replicas: 3, workers: 400, noDuplicates: true,
+		adapt: func(config string) string {
+			return strings.Replace(config, "systemType: sc", "systemType: sc\n  consumerParams: {concurrency: 400}", 1)
+		},
+	})
+	w.service.takes(100*time.Millisecond, 5*time.Second)
+	w.replyPause = [2]time.Duration{100 * time.Millisecond, 5 * time.Second}
+	w.send()
+	for i := range sized(50) {
+		r := w.replicas()[i%len(w.replicas())]
+		end := w.faults.Begin(restartGateway.kind)
+		if took := r.stop(t); took > grace {
+			t.Errorf("stopping %s took %v, want at most its grace of %v", r.name, took, grace)
+		}
+		r.start(t)
+		end()
+		r.gateway.WaitReady(t, 200)
+		w.tell("restarts")
+	}
+	w.stopLoad()
+	return w.finish()
+}
+
+// longOutage takes the broker away for minutes, with dead letters around and messages
+// that wait for their service.
+func longOutage(t *testing.T, node *rabbittest.Node, queues string) []row {
+	w := newWorld(t, node, queues, plan{
+		messages: 10_000_000, rate: float64(*rate), shares: all, heartbeat: heartbeat, deadLetters: true, mostOpen: 10_000,
+	})
+	w.body = func(id string) string {
+		switch _, number, _ := strings.Cut(id, "-"); {
+		case !strings.HasPrefix(id, "in-"):
+			return order(id)
+		case strings.HasSuffix(number, "49"):
+			return document("Refused", id)
+		case strings.HasSuffix(number, "99"):
+			return document("Down", id)
+		default:
+			return order(id)
+		}
+	}
+	w.service.fail("Refused", codes.InvalidArgument)
+	w.service.fail("Down", codes.Unavailable)
+	w.send()
+	w.rest(lasting(30 * time.Second))
+	w.suffer(t, fault{"broker down", func(t *testing.T, w *world, _ *replica) {
+		w.broker.Node.Stop(t)
+		w.rest(lasting(5 * time.Minute))
+		w.broker.Node.Start(t)
+	}}, nil)
+	w.rest(lasting(30 * time.Second))
+	w.service.fail("Down", codes.OK)
+	w.rest(lasting(30 * time.Second))
+	w.stopLoad()
+	return w.finish()
+}
+
+// destination is the name of one of ten services.
+func destination(id string) string {
+	_, number, _ := strings.Cut(id, "-")
+	n, _ := strconv.Atoi(number)
+	return "Service" + strconv.Itoa(n%10)
+}

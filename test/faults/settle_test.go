@@ -1,0 +1,87 @@
+package faults
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"mqgateway/test/faults/ledger"
+)
+
+// finish waits until everything has come to rest, stops the gateways, looks what is left
+// on the broker, and closes the books.
+func (w *world) finish() []row {
+	w.t.Helper()
+	sent := make(chan struct{})
+	go func() { defer close(sent); w.sending.Wait() }()
+	w.await("the last senders", func() bool {
+		select {
+		case <-sent:
+			return true
+		default:
+			return false
+		}
+	})
+	took := time.Since(w.start)
+	w.await("the last messages", func() bool { return w.open() == 0 })
+	w.await("empty queues", w.atRest)
+	for _, r := range w.replicas() {
+		r.stop(w.t)
+	}
+	w.end()
+	w.collect()
+	return w.rows(took)
+}
+
+// atRest tells that no queue holds a message that somebody may still work on.
+func (w *world) atRest() bool {
+	for _, queue := range w.broker.names(w.t) {
+		if waits(queue) && w.broker.Messages(w.t, queue) > 0 {
+			time.Sleep(time.Second)
+			return false
+		}
+	}
+	return true
+}
+
+// waits tells that the messages of a queue are still on their way.
+func waits(queue string) bool {
+	return slices.Contains([]string{queueIn, queueAsk, queueOut, queueAnswers}, queue) ||
+		strings.Contains(queue, ".RETRY.") || strings.HasPrefix(queue, "REPLIES.DQ.") && !strings.Contains(queue, ".UNCLAIMED")
+}
+
+// collect writes down what is left on the broker.
+func (w *world) collect() {
+	w.t.Helper()
+	for _, queue := range w.broker.names(w.t) {
+		at := placeOf(queue)
+		w.broker.empty(w.t, queue, func(l letter) { w.left(queue, at, l) })
+	}
+}
+
+// left writes down a letter that lies in a queue.
+func (w *world) left(queue string, at ledger.Place, l letter) {
+	id := idOf(l.body)
+	switch {
+	case strings.HasSuffix(queue, ".UNCLAIMED") || strings.HasPrefix(queue, "REPLIES."):
+		return // A reply whose caller was told that there is none.
+	case queue == queueAnswers:
+		w.answered(l)
+	case w.owner(id) != nil:
+		if at == ledger.DeadLettered {
+			w.t.Logf("dead letter %q in %q: %v %v", id, queue, l.headers["x-gateway-error-code"], l.headers["x-gateway-error"])
+		}
+		w.owner(id).Meet(id, at, l.id)
+	}
+}
+
+func placeOf(queue string) ledger.Place {
+	switch {
+	case strings.HasSuffix(queue, ".DLQ"):
+		return ledger.DeadLettered
+	case strings.Contains(queue, ".RETRY."):
+		return ledger.Parked
+	default:
+		return ledger.Queued
+	}
+}
