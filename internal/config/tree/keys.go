@@ -21,6 +21,8 @@ type Key struct {
 	Unit, Default string
 	// Aliases are further names of the last part of Path.
 	Aliases []string
+	// Reload tells that the key applies while the gateway runs.
+	Reload bool
 }
 
 // Keys are all keys of the type of config, in the order of its fields; their
@@ -38,6 +40,9 @@ func keys(s *schema, v reflect.Value, path, variable string) []Key {
 			below := keys(f.schema, v.Field(f.index), join(path, f.name), underscore(variable, f.name))
 			if len(below) == 1 && below[0].Path == join(path, f.name) {
 				below[0].Aliases = f.aliases
+			}
+			for i := range below {
+				below[i].Reload = below[i].Reload || f.reload
 			}
 			all = append(all, below...)
 		}

@@ -3,6 +3,7 @@ package tree
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 )
@@ -29,7 +30,9 @@ type fieldSchema struct {
 	name    string
 	index   int
 	aliases []string
-	schema  *schema
+	// reload tells that the value, a block as a whole, applies while the gateway runs.
+	reload bool
+	schema *schema
 }
 
 // target is what a key in a struct means: names to walk down, mostly one, and what
@@ -72,7 +75,15 @@ func schemaOf(typ reflect.Type, tag reflect.StructTag) *schema {
 	default:
 		panic(fmt.Sprintf("tree: type %v can't be configured", typ))
 	}
+	if s.elem != nil && s.elem.reloads() {
+		panic(fmt.Sprintf("tree: elements of %v apply without a restart, and it does not", typ))
+	}
 	return s
+}
+
+// reloads tells that something in a value of its own applies while the gateway runs.
+func (s *schema) reloads() bool {
+	return slices.ContainsFunc(s.fields, func(f *fieldSchema) bool { return f.reload || f.schema.reloads() })
 }
 
 func (s *schema) addField(index int, f reflect.StructField) {
@@ -80,7 +91,7 @@ func (s *schema) addField(index int, f reflect.StructField) {
 	if name == "" || name == "-" {
 		return
 	}
-	fs := &fieldSchema{name: name, index: index, schema: schemaOf(f.Type, f.Tag)}
+	fs := &fieldSchema{name: name, index: index, reload: f.Tag.Get("reload") == "yes", schema: schemaOf(f.Type, f.Tag)}
 	s.fields = append(s.fields, fs)
 	s.addName(name, target{path: []string{name}, schema: fs.schema})
 	for _, alias := range commaList(f.Tag.Get("alias")) {
