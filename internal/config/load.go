@@ -60,6 +60,8 @@ type Loaded struct {
 	Warnings []Problem
 
 	tree *tree.Tree
+	// read are the files that were read, as they were then.
+	read fingerprints
 }
 
 const (
@@ -74,17 +76,18 @@ const (
 // holds everything that is wrong. What is returned is never nil: beside an error
 // it has the warnings, and the part of the configuration that could be read.
 func Load(files []string, opts Options) (*Loaded, error) {
+	read := fingerprints{}
 	t := tree.Read(Config{}, byStrength(files), tree.Options{
 		Environ:         opts.Environ,
 		Prefix:          variablePrefix,
 		OtherVariables:  []string{"GATEWAY_WAIT_FOR"},
 		UnknownKeysWarn: opts.UnknownKeys == UnknownKeysWarn,
 		Ignored:         withoutMeaning,
-		ReadFile:        opts.ReadFile,
+		ReadFile:        read.noting(opts.ReadFile),
 	})
 	name, origin := instance(opts.Environ)
 	t.SetDefault("mq.instance", name, origin)
-	l := &Loaded{Config: Default(), tree: t}
+	l := &Loaded{Config: Default(), tree: t, read: read}
 	t.Decode(&l.Config)
 	l.Config.complete()
 	t.Check(l.Config.Validate())
@@ -121,19 +124,24 @@ const defaultFolder = "/deployments/config"
 // DefaultFiles are the files that are read when none is named: those of the list
 // that exist, strongest first.
 func DefaultFiles() []string {
-	var files []string
-	for _, name := range []string{
+	return slices.DeleteFunc(possibleFiles(), func(file string) bool {
+		info, err := os.Stat(file)
+		return err != nil || info.IsDir()
+	})
+}
+
+// possibleFiles are those of the list, whether they exist or not.
+func possibleFiles() []string {
+	files := []string{
 		"application.yml",
 		"environment/environment.yml",
 		"ssl/ssl-secret.yml",
 		"masking/masking-secret.yml",
 		"validator/validator-secret.yml",
 		"common/" + weakestFile,
-	} {
-		file := filepath.Join(defaultFolder, name)
-		if info, err := os.Stat(file); err == nil && !info.IsDir() {
-			files = append(files, file)
-		}
+	}
+	for i, name := range files {
+		files[i] = filepath.Join(defaultFolder, name)
 	}
 	return files
 }

@@ -1,0 +1,262 @@
+package config_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"mqgateway/internal/config"
+)
+
+// correct is a configuration that can be changed at one place.
+func correct(sendQueue string) string {
+	return "mq: {systemType: sp, workMode: async, connection: {sendQueue: " + sendQueue + ", connections: [{hostname: h, password: '${file:password}'}]}}\n"
+}
+
+// watched is a configuration in a folder, which is watched in fake time.
+type watched struct {
+	t   *testing.T
+	dir string
+	now chan os.Signal
+
+	mu sync.Mutex // guards all below
+	// heard are the send queues that were loaded, or "refused".
+	heard []string
+	// reading, when set, is called before a file is read.
+	reading func(name string)
+}
+
+// watch runs script beside a watcher of application.yml and password in dir.
+func watch(t *testing.T, dir string, script func(w *watched)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		w := &watched{t: t, dir: dir, now: make(chan os.Signal)}
+		first, err := w.load()
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		watcher := config.NewWatcher(first, config.WatchOptions{Load: w.load, Now: w.now, ReadFile: w.read})
+		go func() {
+			ended <- watcher.Run(ctx, func(loaded *config.Loaded, err error) {
+				w.mu.Lock()
+				defer w.mu.Unlock()
+				if _, ok := errors.AsType[config.Problems](err); ok {
+					w.heard = append(w.heard, "refused")
+					return
+				}
+				w.heard = append(w.heard, loaded.Config.MQ.Connection.SendQueue)
+			})
+		}()
+		time.Sleep(500 * time.Millisecond) // between two looks
+		script(w)
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("Run returned %v", err)
+		}
+	})
+}
+
+func (w *watched) load() (*config.Loaded, error) {
+	return config.Load([]string{"application.yml"}, config.Options{ReadFile: w.read})
+}
+
+func (w *watched) read(name string) ([]byte, error) {
+	w.mu.Lock()
+	if w.reading != nil {
+		w.reading(name)
+	}
+	w.mu.Unlock()
+	return os.ReadFile(filepath.Join(w.dir, name))
+}
+
+func (w *watched) write(name, text string) {
+	w.t.Helper()
+	if err := os.WriteFile(filepath.Join(w.dir, name), []byte(text), 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// after lets some looks pass and holds what was heard since the last time.
+func (w *watched) after(looks int, want ...string) {
+	w.t.Helper()
+	time.Sleep(time.Duration(looks) * time.Second)
+	synctest.Wait()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if got := strings.Join(w.heard, " "); got != strings.Join(want, " ") {
+		w.t.Errorf("after %d more looks: heard %q, want %q", looks, got, strings.Join(want, " "))
+	}
+	w.heard = nil
+}
+
+// folder has a configuration that sends to A.
+func folder(t *testing.T) string {
+	t.Helper()
+	w := watched{t: t, dir: t.TempDir()}
+	w.write("application.yml", correct("A"))
+	w.write("password", "secret")
+	return w.dir
+}
+
+func TestWatcherWaitsUntilFilesAreSettled(t *testing.T) {
+	watch(t, folder(t), func(w *watched) {
+		w.after(3)
+		w.write("application.yml", correct("B"))
+		w.after(1)
+		w.write("application.yml", correct("C"))
+		w.after(1)
+		w.after(1, "C")
+		w.after(5)
+	})
+}
+
+func TestWatcherTakesNoNoticeOfWhatIsTakenBack(t *testing.T) {
+	watch(t, folder(t), func(w *watched) {
+		w.write("application.yml", correct("B"))
+		w.after(1)
+		w.write("application.yml", correct("A"))
+		w.after(5)
+	})
+}
+
+func TestWatcherTellsWhatIsWrongOnce(t *testing.T) {
+	watch(t, folder(t), func(w *watched) {
+		w.write("application.yml", "mq: [")
+		w.after(10, "refused")
+		w.write("application.yml", "mq: {")
+		w.after(10, "refused")
+		w.write("application.yml", correct("B"))
+		w.after(10, "B")
+	})
+}
+
+func TestWatcherSeesFilesThatGoAndCome(t *testing.T) {
+	watch(t, folder(t), func(w *watched) {
+		for _, name := range []string{"application.yml", "password"} {
+			if err := os.Rename(filepath.Join(w.dir, name), filepath.Join(w.dir, "aside")); err != nil {
+				t.Fatal(err)
+			}
+			w.after(10, "refused")
+			if err := os.Rename(filepath.Join(w.dir, "aside"), filepath.Join(w.dir, name)); err != nil {
+				t.Fatal(err)
+			}
+			w.after(10, "A")
+		}
+	})
+}
+
+func TestWatcherSeesFilesOfPlaceholders(t *testing.T) {
+	watch(t, folder(t), func(w *watched) {
+		w.write("password", "another")
+		w.after(5, "A")
+		w.write("application.yml", strings.Replace(correct("B"), "file:password", "file:other", 1))
+		w.after(5, "refused")
+		w.write("other", "third")
+		w.after(5, "B")
+		w.write("password", "nobody reads it")
+		w.after(5)
+	})
+}
+
+// TestWatcherSeesSwappedLinks changes files as the kubelet does with those of a
+// ConfigMap.
+func TestWatcherSeesSwappedLinks(t *testing.T) {
+	dir := t.TempDir()
+	version := func(name, sendQueue string) {
+		w := watched{t: t, dir: filepath.Join(dir, name)}
+		if err := os.Mkdir(w.dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		w.write("application.yml", correct(sendQueue))
+		w.write("password", "secret")
+		link(t, name, filepath.Join(dir, "..data_tmp"))
+		if err := os.Rename(filepath.Join(dir, "..data_tmp"), filepath.Join(dir, "..data")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	version("..2026_01_01", "A")
+	for _, name := range []string{"application.yml", "password"} {
+		link(t, filepath.Join("..data", name), filepath.Join(dir, name))
+	}
+	watch(t, dir, func(w *watched) {
+		w.after(3)
+		version("..2026_01_02", "B")
+		if err := os.RemoveAll(filepath.Join(dir, "..2026_01_01")); err != nil {
+			t.Fatal(err)
+		}
+		w.after(5, "B")
+	})
+}
+
+func link(t *testing.T, target, name string) {
+	t.Helper()
+	if err := os.Symlink(target, name); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestWatcherLoadsWhenAsked(t *testing.T) {
+	watch(t, folder(t), func(w *watched) {
+		w.now <- os.Interrupt
+		w.after(0, "A")
+		w.write("application.yml", correct("B"))
+		w.now <- os.Interrupt
+		w.after(0, "B")
+		w.after(5)
+	})
+}
+
+// TestWatcherIsNotFooledByAChangeWhileItLoads writes the second file when the first
+// has been read.
+func TestWatcherIsNotFooledByAChangeWhileItLoads(t *testing.T) {
+	watch(t, folder(t), func(w *watched) {
+		w.mu.Lock()
+		reads := 0
+		w.reading = func(name string) {
+			if name != "password" {
+				return
+			}
+			if reads++; reads == 3 { // two looks, then the load
+				w.write("application.yml", correct("C"))
+			}
+		}
+		w.mu.Unlock()
+		w.write("application.yml", correct("B"))
+		w.after(2)
+		w.after(5, "C")
+	})
+}
+
+func TestKeysFitBesideThoseThatWait(t *testing.T) {
+	t.Parallel()
+	load := func(receiveQueue, deadLetters, route string) *config.Loaded {
+		loaded, err := config.Load([]string{"f.yml"}, config.Options{ReadFile: func(string) ([]byte, error) {
+			return []byte("mq:\n  connection: {receiveQueue: " + receiveQueue + ", connections: [{hostname: h}]}\n  failure: {deadLetterQueue: " + deadLetters +
+				"}\nrouting: {routeList: [{destinationExpression: \"'" + route + "'\"}]}\n"), nil
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return loaded
+	}
+	running := load("IN", "DEAD", "a").Config
+	next, err := load("OTHER", "DEAD", "b").Onto(running)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := next.MQ.Connection.ReceiveQueue[0]; c != "IN" || next.Routing.RouteList[0].DestinationExpression != "'b'" {
+		t.Errorf("merged configuration reads %s and routes by %s, want IN and 'b'", c, next.Routing.RouteList[0].DestinationExpression)
+	}
+	_, err = load("OTHER", "IN", "b").Onto(running)
+	if _, ok := errors.AsType[config.Problems](err); !ok || !strings.Contains(err.Error(), "f.yml:2:") || !strings.Contains(err.Error(), "would come back for ever") {
+		t.Errorf("error = %v, want the dead letters that go to the queue that is still read", err)
+	}
+}
