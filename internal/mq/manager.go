@@ -23,7 +23,7 @@ const (
 type Manager struct {
 	id     string
 	broker Broker
-	queues []Queue
+	queues atomic.Pointer[[]Queue] // to declare
 	log    *slog.Logger
 	count  managerCounts
 
@@ -52,10 +52,11 @@ type Managers struct {
 // managers are added before the first one runs.
 func (ms *Managers) Add(id string, broker Broker, o ManagerOptions) *Manager {
 	m := &Manager{
-		id: id, broker: broker, queues: o.Queues,
+		id: id, broker: broker,
 		log: o.Log.With("manager", id), count: o.Metrics.manager(id), changed: &ms.changed,
 		reached: make(chan struct{}, 1),
 	}
+	m.queues.Store(&o.Queues)
 	m.state.Store(&State{Status: Down})
 	m.count.up.Set(0)
 	ms.all = append(ms.all, m)
@@ -68,6 +69,21 @@ func (ms *Managers) All() []*Manager { return ms.all }
 // Available tells that at least one manager takes messages.
 func (ms *Managers) Available() bool {
 	return slices.ContainsFunc(ms.all, func(m *Manager) bool { return m.ready() == nil })
+}
+
+// Declare takes queues in place of those of [ManagerOptions]. Managers that are up
+// declare them before it returns, but no longer than one check may take.
+func (ms *Managers) Declare(ctx context.Context, queues []Queue) {
+	within, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	var declaring sync.WaitGroup
+	for _, m := range ms.all {
+		m.queues.Store(&queues)
+		if m.State().Status != Down {
+			declaring.Go(func() { m.declare(within) })
+		}
+	}
+	declaring.Wait()
 }
 
 // byID finds a manager; nil when there is none of that id.
@@ -167,8 +183,11 @@ func (m *Manager) check(ctx context.Context) error {
 	case err != nil:
 		m.set(State{Status: Down, Err: err})
 	case m.State().Status == Down:
-		m.declare(within)
+		declared := m.declare(within)
 		m.set(State{Status: Up})
+		if m.queues.Load() != declared { // Who replaced them may have found us down.
+			m.declare(within)
+		}
 	}
 	return err
 }
@@ -232,11 +251,12 @@ func (m *Manager) sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-// declare makes the queues that may be made. A queue that can't be made does
-// not take the manager out: publishing to it fails by itself, with its name.
-func (m *Manager) declare(ctx context.Context) {
+// declare makes the queues that may be made, and returns which. A queue that can't be
+// made does not take the manager out: publishing to it fails by itself, with its name.
+func (m *Manager) declare(ctx context.Context) *[]Queue {
 	declarer, ok := m.broker.(Declarer)
-	for _, q := range m.queues {
+	queues := m.queues.Load()
+	for _, q := range *queues {
 		if !ok || q.Kind == Existing {
 			continue
 		}
@@ -244,6 +264,7 @@ func (m *Manager) declare(ctx context.Context) {
 			m.log.Error("queue can't be declared", "queue", q.Name, "err", err)
 		}
 	}
+	return queues
 }
 
 // set notes the state, logs it when it is a new one, and wakes who waits for it.

@@ -243,6 +243,34 @@ func TestManagerDeclaresQueuesEachTimeItComesUp(t *testing.T) {
 	})
 }
 
+func TestQueuesToDeclareCanBeReplaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench()
+		down := newMemory()
+		down.check = errCut
+		b.add("N", down)
+		stop := b.run()
+		defer stop()
+		synctest.Wait()
+		next := []mq.Queue{{Name: "next", Kind: mq.Quorum}}
+		b.managers.Declare(t.Context(), next)
+		if diff := cmp.Diff(next, b.broker.declared); diff != "" {
+			t.Errorf("declared at once (-want +got):\n%s", diff)
+		}
+		if len(down.declared) != 0 {
+			t.Errorf("declared %v on a broker that is down", down.declared)
+		}
+		down.mu.Lock()
+		down.check = nil
+		down.mu.Unlock()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if diff := cmp.Diff(next, down.declared); diff != "" {
+			t.Errorf("declared when the broker is up (-want +got):\n%s", diff)
+		}
+	})
+}
+
 func ExamplePublisher() {
 	b := newBench()
 	stop := b.run()
