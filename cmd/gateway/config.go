@@ -39,6 +39,12 @@ func (f *configFiles) load() (*config.Loaded, error) {
 	return config.Load(paths, config.Options{Environ: os.Environ(), UnknownKeys: unknown})
 }
 
+// watch makes a watcher of the files that first was loaded from; now asks it to load
+// them at once.
+func (f *configFiles) watch(first *config.Loaded, now <-chan os.Signal) *config.Watcher {
+	return config.NewWatcher(first, config.WatchOptions{Load: f.load, DefaultFiles: len(f.paths) == 0, Now: now})
+}
+
 func newConfigCommand() *cobra.Command {
 	var files configFiles
 	cmd := &cobra.Command{

@@ -48,6 +48,7 @@ func TestOperationsPageNamesEveryMetric(t *testing.T) {
 	registry := telemetry.NewRegistry("v1", "abc")
 	middleware.NewMetrics(registry)
 	mq.NewMetrics(registry)
+	newReloadMetrics(registry)
 	descriptions := make(chan *prometheus.Desc)
 	go func() { registry.Describe(descriptions); close(descriptions) }()
 	var registered []string

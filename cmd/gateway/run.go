@@ -41,11 +41,11 @@ func newRunCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			for _, w := range loaded.Warnings {
-				log.Warn("configuration", "place", w.Place.String(), "key", w.Path, "problem", w.Text, "hint", w.Hint)
-			}
+			warn(log, loaded.Warnings)
 			collectLess()
-			return runGateway(cmd.Context(), loaded.Config, gatewayOptions{Log: log})
+			hangups, stop := hangups()
+			defer stop()
+			return runGateway(cmd.Context(), loaded.Config, gatewayOptions{Log: log, Watcher: files.watch(loaded, hangups)})
 		},
 	}
 	files.register(cmd)
@@ -78,6 +78,8 @@ func collectLess() {
 // gatewayOptions are what a gateway needs beside its configuration.
 type gatewayOptions struct {
 	Log *slog.Logger
+	// Watcher, when set, notices changes of the configuration, which are then applied.
+	Watcher *config.Watcher
 	// Started is told the addresses once everything listens.
 	Started func(addresses)
 	// Observe, when set, stands outside of everything in the flow of that name.
@@ -130,6 +132,7 @@ func runGateway(ctx context.Context, cfg config.Config, o gatewayOptions) error 
 		return err
 	}
 	now.flows.Store(first)
+	changes := newReloader(s, newReloadMetrics(registry))
 	var stopping atomic.Bool
 	ready := func() bool { return !stopping.Load() && managers.Available() && requests.ready() }
 
@@ -162,6 +165,9 @@ func runGateway(ctx context.Context, cfg config.Config, o gatewayOptions) error 
 	}
 	sources, serving := errgroup.WithContext(serving)
 	sources.Go(func() error { return server.Run(serving) })
+	if o.Watcher != nil {
+		sources.Go(func() error { return o.Watcher.Run(serving, changes.reload) })
+	}
 	for _, l := range listeners {
 		sources.Go(func() error { return l.Run(serving) })
 	}

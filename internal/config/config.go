@@ -13,7 +13,9 @@ import (
 	"mqgateway/internal/routing"
 )
 
-// Config is the whole configuration of one gateway, in the shape of its YAML.
+// Config is the whole configuration of one gateway, in the shape of its YAML. What
+// is tagged reload:"yes" applies while the gateway runs, a block as a whole: what
+// uses it has to be made anew by each configuration.
 type Config struct {
 	// Server is the HTTP port for probes and metrics.
 	Server admin.Config `yaml:"server"`
@@ -26,7 +28,7 @@ type Config struct {
 	// GRPC is the side of the microservices.
 	GRPC GRPCConfig `yaml:"grpc"`
 	// Routing finds the service that a message goes to.
-	Routing routing.Config `yaml:"routing"`
+	Routing routing.Config `yaml:"routing" reload:"yes"`
 	// Logging is the log of the process.
 	Logging LoggingConfig `yaml:"logging"`
 	// TerminationGracePeriod is how long messages in work may take to finish when
@@ -74,9 +76,9 @@ type MQConfig struct {
 	// takes what the rules need. Default auto.
 	TypeParser string `yaml:"typeParser" enum:"auto,DOM,SAX"`
 	// Outbound are defaults of sent messages.
-	Outbound mapping.OutboundConfig `yaml:"outbound"`
+	Outbound mapping.OutboundConfig `yaml:"outbound" reload:"yes"`
 	// Failure says what becomes of messages that can't be handled.
-	Failure mq.FailureConfig `yaml:"failure"`
+	Failure mq.FailureConfig `yaml:"failure" reload:"yes"`
 	// SyncReceiver is how a provider gateway gets the replies of its synchronous requests.
 	SyncReceiver mq.SyncReceiverConfig `yaml:"syncReceiver"`
 	// ReplyByCorrelID gives the reply of a consumer gateway the CorrelId of its request, where
@@ -104,9 +106,9 @@ type ConnectionConfig struct {
 	// ReceiveQueueSync are the queues of synchronous requests of a consumer gateway.
 	ReceiveQueueSync []string `yaml:"receiveQueueSync"`
 	// SendQueue takes the messages that are sent.
-	SendQueue string `yaml:"sendQueue"`
+	SendQueue string `yaml:"sendQueue" reload:"yes"`
 	// SendToCustomDestination lets a message name its queue itself. Default false.
-	SendToCustomDestination bool `yaml:"sendToCustomDestination"`
+	SendToCustomDestination bool `yaml:"sendToCustomDestination" reload:"yes"`
 	// DeclareQueues makes missing receive and send queues, quorum or classic. Default none.
 	DeclareQueues string `yaml:"declareQueues" enum:"none,quorum,classic"`
 	// ConfirmTimeout is how long a broker may take to confirm a message. Default 5s.

@@ -16,7 +16,7 @@ import (
 const allKeys = "../../examples/configuration/all-keys.yml"
 
 // TestEveryKeyIsDocumented holds the table of docs/configuration.md against the
-// structs: one row for each key, with its default and its variable, and no other.
+// structs: one row for each key, with its default, its variable and its mark, and no other.
 func TestEveryKeyIsDocumented(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("../../docs/configuration.md")
@@ -37,6 +37,9 @@ func TestEveryKeyIsDocumented(t *testing.T) {
 		checkCell(t, k.Path, "type", cells[0], typeCell(k))
 		checkCell(t, k.Path, "default", cells[1], defaultCell(k))
 		checkCell(t, k.Path, "environment", cells[3], "`GATEWAY_"+k.Variable+"`")
+		if marked := strings.HasPrefix(cells[2], " **R** "); marked != k.Reload {
+			t.Errorf("%s: marked by **R** = %t, and it applies without a restart = %t", k.Path, marked, k.Reload)
+		}
 		for _, alias := range k.Aliases {
 			if !strings.Contains(cells[2], alias) {
 				t.Errorf("%s: the alias %s is not named", k.Path, alias)

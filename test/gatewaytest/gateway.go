@@ -33,6 +33,7 @@ type Gateway struct {
 	// GRPC and HTTP are its addresses, as host:port.
 	GRPC, HTTP string
 
+	file  string // of its configuration
 	cmd   *exec.Cmd
 	ended chan struct{} // closed at the end of its output
 
@@ -44,9 +45,14 @@ type Gateway struct {
 // well, with the test; its log is shown when the test failed.
 func Start(t testing.TB, config string) *Gateway {
 	t.Helper()
-	dir := t.TempDir()
-	files := []string{write(t, dir, "application.yml", config), write(t, dir, "defaults.yml", defaults)}
-	g := &Gateway{cmd: exec.Command(binary, "-c", strings.Join(files, ",")), ended: make(chan struct{})}
+	return StartFile(t, write(t, t.TempDir(), "application.yml", config))
+}
+
+// StartFile is as Start, with the configuration in a file.
+func StartFile(t testing.TB, file string) *Gateway {
+	t.Helper()
+	files := []string{file, write(t, t.TempDir(), "defaults.yml", defaults)}
+	g := &Gateway{file: file, cmd: exec.Command(binary, "-c", strings.Join(files, ",")), ended: make(chan struct{})}
 	g.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, err := g.cmd.StdoutPipe()
 	if err != nil {
@@ -91,6 +97,20 @@ func (g *Gateway) read(out io.Reader) {
 		g.mu.Lock()
 		g.log = append(g.log, line)
 		g.mu.Unlock()
+	}
+}
+
+// Configure writes another configuration into the file that the gateway was started with.
+func (g *Gateway) Configure(t testing.TB, config string) {
+	t.Helper()
+	write(t, filepath.Dir(g.file), filepath.Base(g.file), config)
+}
+
+// Hangup sends SIGHUP.
+func (g *Gateway) Hangup(t testing.TB) {
+	t.Helper()
+	if err := g.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -197,6 +217,18 @@ func (g *Gateway) WaitReady(t testing.TB, status int) {
 		}
 		return nil
 	})
+}
+
+// Reloads is how many changes of the configuration ended with a result.
+func (g *Gateway) Reloads(t testing.TB, result string) int {
+	t.Helper()
+	return int(g.Metric(t, fmt.Sprintf("gateway_config_reloads_total{result=%q}", result)))
+}
+
+// WaitReloads waits until so many changes of the configuration ended with a result.
+func (g *Gateway) WaitReloads(t testing.TB, result string, want int) {
+	t.Helper()
+	g.WaitMetric(t, fmt.Sprintf("gateway_config_reloads_total{result=%q}", result), float64(want))
 }
 
 // Metric is the value of a series, such as gateway_requests_waiting or
