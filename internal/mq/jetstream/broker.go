@@ -51,6 +51,7 @@ type Broker struct {
 	publishing, reading link
 	states              states
 	delays              delays
+	changing            sync.Mutex      // held while a stream is changed
 	ctx                 context.Context // ends when Close begins
 	stop                context.CancelFunc
 
@@ -61,9 +62,10 @@ type Broker struct {
 }
 
 var (
-	_ mq.Broker   = (*Broker)(nil)
-	_ mq.Declarer = (*Broker)(nil)
-	_ mq.Delayer  = (*Broker)(nil)
+	_ mq.Broker      = (*Broker)(nil)
+	_ mq.Declarer    = (*Broker)(nil)
+	_ mq.Delayer     = (*Broker)(nil)
+	_ mq.Broadcaster = (*Broker)(nil)
 )
 
 // errClosed is what the methods of a closed broker return.

@@ -91,6 +91,21 @@ func createStream(ctx context.Context, s *session, q mq.Queue) (jetstream.Stream
 	return stream, err
 }
 
+// changeStream changes the stream of a queue. Changes by one broker don't undo each other.
+func (b *Broker) changeStream(ctx context.Context, s *session, queue string, change func(queue string, cfg jetstream.StreamConfig) (jetstream.StreamConfig, error)) (jetstream.Stream, error) {
+	b.changing.Lock()
+	defer b.changing.Unlock()
+	stream, err := s.js.Stream(ctx, streamName(queue))
+	if err != nil {
+		return nil, err
+	}
+	cfg, err := change(queue, stream.CachedInfo().Config)
+	if err != nil {
+		return nil, err
+	}
+	return s.js.UpdateStream(ctx, cfg)
+}
+
 // consumerConfig delivers for ever, and bounds nothing: each reader asks for
 // what it can take. The server takes the consumer away when its queue stays for
 // so long without a request, and without a sign of life of a message in work,

@@ -46,6 +46,10 @@
 // as if it had been held back. But a stream with schedules heeds the header Nats-Rollup:
 // whoever may publish to a queue may then empty it.
 //
+// A queue of a group ([mq.Broadcaster]) has a subject more, mq.$group.<group>.<queue>,
+// by which the server finds the streams of the group. It is asked for each broadcast,
+// and each queue gets a copy on its own subject.
+//
 // There are no inboxes ([mq.Inboxer]): a reply by plain NATS would pass neither the
 // queues nor the programs that know them, so that reply queues serve instead.
 // Configuration refuses the reply mode DIRECT.

@@ -1,6 +1,7 @@
 package jetstream
 
 import (
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
@@ -13,6 +14,7 @@ const (
 	// Subjects of a queue beside its own: escape never writes a $.
 	laterPrefix = subjectPrefix + "$later."
 	duePrefix   = subjectPrefix + "$due."
+	groupPrefix = subjectPrefix + "$group."
 	// consumerName is the one durable consumer of each queue.
 	consumerName = "gateway"
 	// maxStreamName is the server's limit, and that of file names.
@@ -42,6 +44,14 @@ func laterSubjects(queue string) string { return laterPrefix + escape(queue, fal
 // dueSubject is where messages come to that were held back.
 func dueSubject(queue string) string { return duePrefix + escape(queue, false) }
 
+// memberSubject marks the stream of a queue as one of a group. Nothing is published there.
+func memberSubject(group, queue string) string {
+	return groupPrefix + escape(group, false) + "." + escape(queue, false)
+}
+
+// memberSubjects are those of all queues of a group.
+func memberSubjects(group string) string { return groupPrefix + escape(group, false) + ".*" }
+
 // escape writes all but letters, digits, - and _ as = and two digits. With dots,
 // those that separate subject tokens stay, too.
 func escape(queue string, dots bool) string {
@@ -66,4 +76,34 @@ func isPlain(c byte) bool {
 // separates tells that queue[i] is a dot between two tokens that are not empty.
 func separates(queue string, i int) bool {
 	return queue[i] == '.' && i > 0 && i < len(queue)-1 && queue[i-1] != '.' && queue[i+1] != '.'
+}
+
+// queueName is the inverse of streamName. It is false for a stream that is no queue.
+func queueName(stream string) (string, bool) {
+	escaped, ok := strings.CutPrefix(stream, streamPrefix)
+	if !ok {
+		return "", false
+	}
+	queue, ok := unescape(escaped)
+	return queue, ok && escape(queue, false) == escaped
+}
+
+func unescape(escaped string) (string, bool) {
+	var b strings.Builder
+	for {
+		plain, rest, found := strings.Cut(escaped, "=")
+		b.WriteString(plain)
+		if !found {
+			return b.String(), true
+		}
+		if len(rest) < 2 {
+			return "", false
+		}
+		c, err := hex.DecodeString(rest[:2])
+		if err != nil {
+			return "", false
+		}
+		b.Write(c)
+		escaped = rest[2:]
+	}
 }

@@ -1,7 +1,6 @@
 package jetstream
 
 import (
-	"encoding/hex"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -77,35 +76,4 @@ func FuzzNames(f *testing.F) {
 			t.Errorf("stream %q of %q is no name", stream, queue)
 		}
 	})
-}
-
-// queueName is the inverse of streamName, which shows that no two queues share a
-// stream. It is false for a stream that is no queue.
-func queueName(stream string) (string, bool) {
-	escaped, ok := strings.CutPrefix(stream, streamPrefix)
-	if !ok {
-		return "", false
-	}
-	queue, ok := unescape(escaped)
-	return queue, ok && escape(queue, false) == escaped
-}
-
-func unescape(escaped string) (string, bool) {
-	var b strings.Builder
-	for {
-		plain, rest, found := strings.Cut(escaped, "=")
-		b.WriteString(plain)
-		if !found {
-			return b.String(), true
-		}
-		if len(rest) < 2 {
-			return "", false
-		}
-		c, err := hex.DecodeString(rest[:2])
-		if err != nil {
-			return "", false
-		}
-		b.Write(c)
-		escaped = rest[2:]
-	}
 }

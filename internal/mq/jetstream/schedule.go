@@ -52,7 +52,7 @@ func (b *Broker) enableDelays(ctx context.Context, s *session, queue string, inf
 	refusal := s.refusal.Load()
 	err = b.filterConsumer(ctx, s, queue, cfg.Subjects, expiresOf(info))
 	if err == nil && !takesSchedules(queue, info.Config) {
-		err = updateStream(ctx, s, cfg)
+		err = b.updateStream(ctx, s, queue)
 	}
 	switch _, api := errors.AsType[*jetstream.APIError](err); {
 	case err == nil:
@@ -68,8 +68,8 @@ func (b *Broker) enableDelays(ctx context.Context, s *session, queue string, inf
 
 // updateStream fails on a server that takes the configuration and does not know
 // all of it.
-func updateStream(ctx context.Context, s *session, cfg jetstream.StreamConfig) error {
-	stream, err := s.js.UpdateStream(ctx, cfg)
+func (b *Broker) updateStream(ctx context.Context, s *session, queue string) error {
+	stream, err := b.changeStream(ctx, s, queue, withSchedules)
 	if err != nil {
 		return err
 	}
