@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"log/slog"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -40,8 +41,12 @@ func (f *configFiles) load() (*config.Loaded, error) {
 }
 
 // watch makes a watcher of the files that first was loaded from; now asks it to load
-// them at once.
-func (f *configFiles) watch(first *config.Loaded, now <-chan os.Signal) *config.Watcher {
+// them at once. It is nil where that is not possible.
+func (f *configFiles) watch(log *slog.Logger, first *config.Loaded, now <-chan os.Signal) *config.Watcher {
+	if pipe := first.Pipe(); pipe != "" {
+		log.Warn("the configuration comes by a pipe and can't be read again: changing it takes a restart", "place", pipe)
+		return nil
+	}
 	return config.NewWatcher(first, config.WatchOptions{Load: f.load, DefaultFiles: len(f.paths) == 0, Now: now})
 }
 

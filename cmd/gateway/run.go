@@ -45,7 +45,7 @@ func newRunCommand() *cobra.Command {
 			collectLess()
 			hangups, stop := hangups()
 			defer stop()
-			return runGateway(cmd.Context(), loaded.Config, gatewayOptions{Log: log, Watcher: files.watch(loaded, hangups)})
+			return runGateway(cmd.Context(), loaded.Config, gatewayOptions{Log: log, Watcher: files.watch(log, loaded, hangups)})
 		},
 	}
 	files.register(cmd)

@@ -3,8 +3,10 @@ package config
 import (
 	"context"
 	"crypto/sha256"
+	"io/fs"
 	"maps"
 	"os"
+	"slices"
 	"time"
 
 	"mqgateway/internal/config/tree"
@@ -39,7 +41,8 @@ type Watcher struct {
 	torn bool
 }
 
-// NewWatcher makes a watcher of the files that first was loaded from.
+// NewWatcher makes a watcher of the files that first was loaded from, none of which may
+// be a [Loaded.Pipe].
 func NewWatcher(first *Loaded, o WatchOptions) *Watcher {
 	if o.ReadFile == nil {
 		o.ReadFile = tree.ReadFile
@@ -107,6 +110,18 @@ func (w *Watcher) keep(loaded *Loaded) {
 			w.loaded[file] = fingerprint{}
 		}
 	}
+}
+
+// Pipe is a file of the configuration that can't be read again, such as a shell's <(…);
+// empty when there is none.
+func (l *Loaded) Pipe() string {
+	for _, name := range slices.Sorted(maps.Keys(l.read)) {
+		info, err := os.Stat(name)
+		if err == nil && info.Mode()&(fs.ModeNamedPipe|fs.ModeSocket|fs.ModeCharDevice) != 0 {
+			return name
+		}
+	}
+	return ""
 }
 
 // fingerprint is what a file holds, by hash; the zero fingerprint is a file that can't be read.

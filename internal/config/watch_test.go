@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -123,6 +124,10 @@ func TestWatcherTakesNoNoticeOfWhatIsTakenBack(t *testing.T) {
 		w.write("application.yml", correct("B"))
 		w.after(1)
 		w.write("application.yml", correct("A"))
+		w.after(1)
+		w.write("application.yml", correct("B"))
+		w.after(1)
+		w.write("application.yml", correct("A"))
 		w.after(5)
 	})
 }
@@ -233,6 +238,28 @@ func TestWatcherIsNotFooledByAChangeWhileItLoads(t *testing.T) {
 		w.after(2)
 		w.after(5, "C")
 	})
+}
+
+// TestPipesCannotBeReadAgain: what was read from one is gone.
+func TestPipesCannotBeReadAgain(t *testing.T) {
+	t.Parallel()
+	w := watched{t: t, dir: folder(t)}
+	file, pipe := filepath.Join(w.dir, "application.yml"), filepath.Join(w.dir, "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	text := strings.ReplaceAll(correct("A"), "file:password", "file:"+filepath.Join(w.dir, "password"))
+	w.write("application.yml", text)
+	go func() { _ = os.WriteFile(pipe, []byte(text), 0o600) }() // It ends when the pipe is read.
+	for _, tt := range []struct{ file, want string }{{file, ""}, {pipe, pipe}} {
+		loaded, err := config.Load([]string{tt.file}, config.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := loaded.Pipe(); got != tt.want {
+			t.Errorf("pipe of %s = %q, want %q", tt.file, got, tt.want)
+		}
+	}
 }
 
 func TestKeysFitBesideThoseThatWait(t *testing.T) {
