@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"mqgateway/internal/mq"
 )
@@ -76,6 +77,11 @@ func closedBroker(f *fixture) {
 	if broadcaster, ok := b.(mq.Broadcaster); ok {
 		calls["Join"] = func(ctx context.Context) error { return broadcaster.Join(ctx, "group", mq.Queue{Name: queue}) }
 		calls["Broadcast"] = func(ctx context.Context) error { return broadcaster.Broadcast(ctx, "group", message("late")) }
+	}
+	if delayer, ok := b.(mq.Delayer); ok {
+		calls["PublishLater"] = func(ctx context.Context) error {
+			return delayer.PublishLater(ctx, queue, time.Minute, message("late"))
+		}
 	}
 	for name, call := range calls {
 		if err := call(f.ctx()); err == nil || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, mq.ErrUnknown) {

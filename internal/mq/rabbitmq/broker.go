@@ -30,6 +30,7 @@ var (
 	_ mq.Broker      = (*Broker)(nil)
 	_ mq.Declarer    = (*Broker)(nil)
 	_ mq.Broadcaster = (*Broker)(nil)
+	_ mq.Delayer     = (*Broker)(nil)
 	_ mq.Inboxer     = (*Broker)(nil)
 )
 

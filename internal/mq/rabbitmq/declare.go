@@ -3,7 +3,6 @@ package rabbitmq
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -16,6 +15,9 @@ import (
 // maxTTL is the longest life of a message, and of a queue without readers, in
 // milliseconds (https://www.rabbitmq.com/docs/ttl).
 const maxTTL = 1<<32 - 1
+
+// deliveryLimit is the argument of a quorum queue by whose value it drops messages.
+const deliveryLimit = "x-delivery-limit"
 
 // Declare implements [mq.Declarer].
 func (b *Broker) Declare(ctx context.Context, q mq.Queue) error {
@@ -53,14 +55,18 @@ func (s *session) ensure(ctx context.Context, q mq.Queue) error {
 	case q.Kind == mq.Existing:
 		return fmt.Errorf("%w: %q: create it, or set mq.connection.declareQueues (%w)", mq.ErrNoQueue, q.Name, err)
 	}
-	err = s.aside(ctx, func(ch *throwAway) error {
-		_, err := ch.QueueDeclare(q.Name, true, false, false, false, s.arguments(q))
-		return err
-	})
-	if err != nil {
+	if err := s.declare(ctx, q.Name, s.arguments(q)); err != nil {
 		return fmt.Errorf("declaring %s queue %q: %w", q.Kind, q.Name, err)
 	}
 	return nil
+}
+
+// declare makes a durable queue.
+func (s *session) declare(ctx context.Context, name string, args amqp.Table) error {
+	return s.aside(ctx, func(ch *throwAway) error {
+		_, err := ch.QueueDeclare(name, true, false, false, false, args)
+		return err
+	})
 }
 
 // lookUp counts the consumers of a queue. A missing one is the broker's exception
@@ -80,8 +86,8 @@ func (s *session) lookUp(ctx context.Context, queue string) (consumers int, err 
 // (https://www.rabbitmq.com/docs/quorum-queues#poison-message-handling).
 func (s *session) arguments(q mq.Queue) amqp.Table {
 	args := amqp.Table{amqp.QueueTypeArg: string(q.Kind)}
-	if q.Unlimited && q.Kind == mq.Quorum && s.serverMajor() >= 4 {
-		args["x-delivery-limit"] = int64(-1)
+	if q.Unlimited && q.Kind == mq.Quorum && s.serverVersion().atLeast(4, 0) {
+		args[deliveryLimit] = int64(-1)
 	}
 	if q.Expires > 0 {
 		args["x-expires"] = wireTTL(q.Expires)
@@ -94,17 +100,6 @@ func (s *session) arguments(q mq.Queue) amqp.Table {
 
 // wireTTL is a life in the milliseconds that the broker takes.
 func wireTTL(life time.Duration) int64 { return min(max(life.Milliseconds(), 1), maxTTL) }
-
-// serverMajor is the major version of the broker, 0 when it does not tell.
-func (s *session) serverMajor() int {
-	version, _ := s.conn.Properties["version"].(string)
-	major, _, _ := strings.Cut(version, ".")
-	n, err := strconv.Atoi(major)
-	if err != nil {
-		return 0
-	}
-	return n
-}
 
 // knowsExchange looks an exchange up, and remembers that it exists. A missing one
 // is [mq.ErrReturned]; any other error means that nobody could tell.

@@ -53,6 +53,9 @@ type session struct {
 	// by who looks for another one.
 	nodes   sync.Map
 	probing chan struct{}
+	// delays are the verdicts on delay queues; declaring is held by who asks for one.
+	delays    sync.Map
+	declaring chan struct{}
 }
 
 func newSession(b *Broker, conn *amqp.Connection, socket *socket, a address) *session {
@@ -63,7 +66,8 @@ func newSession(b *Broker, conn *amqp.Connection, socket *socket, a address) *se
 		lost:   make(chan struct{}),
 		spare:  make(chan struct{}, maxThrowAway),
 
-		probing: make(chan struct{}, 1),
+		probing:   make(chan struct{}, 1),
+		declaring: make(chan struct{}, 1),
 	}
 	for _, w := range []*lazy[window]{&s.window, &s.broadcasts} {
 		w.tasks = &b.tasks
