@@ -67,6 +67,14 @@ func (n *Node) closeConnections(t testing.TB, condition string) {
 		condition), "ok")
 }
 
+// SetDeadLetterPatience sets how long the server waits for a message that it moved
+// at least once to be confirmed, until it tries again: by itself, three minutes. It
+// holds for queues that are made from now on, until the server is stopped.
+func (n *Node) SetDeadLetterPatience(t testing.TB, patience time.Duration) {
+	t.Helper()
+	n.expect(t, fmt.Sprintf("application:set_env(rabbit, dead_letter_worker_publisher_confirm_timeout, %d)", patience.Milliseconds()), "ok")
+}
+
 // ForgetQueue strikes a classic queue off the server's list and lets its process
 // live, as RabbitMQ 4.0 does to one that is deleted while the server takes it for
 // down: consumers are not told.

@@ -44,6 +44,24 @@ func (n *Node) VHost(t testing.TB) *VHost {
 // URI is the address of the virtual host for AMQP, with user and password.
 func (v *VHost) URI() string { return "amqp://guest:guest@" + v.Node.Address() + "/" + v.Name }
 
+// UserURI makes a user for whom permissions are regular expressions of names that
+// may be made, written and read, and returns the address of the virtual host with
+// that user. The user is deleted at the end of the test.
+func (v *VHost) UserURI(t testing.TB, configure, write, read string) string {
+	t.Helper()
+	name := "user-of-" + v.Name
+	user, permissions := "/api/users/"+name, "/api/permissions/"+v.Name+"/"+name
+	err := v.Node.manage(http.MethodPut, user, `{"password":"secret","tags":""}`)
+	if err == nil {
+		t.Cleanup(func() { _ = v.Node.manage(http.MethodDelete, user, "") })
+		err = v.Node.manage(http.MethodPut, permissions, fmt.Sprintf(`{"configure":%q,"write":%q,"read":%q}`, configure, write, read))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return "amqp://" + name + ":secret@" + v.Node.Address() + "/" + v.Name
+}
+
 // Channel opens a channel on a connection of its own, for what a foreign
 // program does in a test. Both are closed at the end of the test.
 func (v *VHost) Channel(t testing.TB) *amqp.Channel {

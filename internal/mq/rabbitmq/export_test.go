@@ -47,3 +47,6 @@ func NodeOfReply(key string) (string, error) {
 
 // Look looks the queue of a silent subscription up, which had no reader before.
 func Look(s mq.Subscription) { s.(*subscription).look(true) }
+
+// AtLeast tells that the version of a server is known and not before another one.
+func AtLeast(text string, major, minor int) bool { return version(text).atLeast(major, minor) }
