@@ -184,7 +184,9 @@ type Delayer interface {
 	// PublishLater is as [Broker.Publish] to a queue that exists, but the message comes
 	// there only after the delay, with [flow.Source].Delayed set. It is kept as safely
 	// meanwhile as it would be in the queue, and comes back whatever becomes of this
-	// process. A broker may need an object for each length of delay: callers use few.
+	// process. The message that comes is the one that was given, with the Exchange and
+	// RoutingKey of its Source. A broker may need an object for each length of delay:
+	// callers use few.
 	// An error that wraps [ErrNoDelay] means that this broker can't do it now, and that
 	// nothing was sent; m.Expiry must be 0.
 	PublishLater(ctx context.Context, queue string, delay time.Duration, m *flow.Message) error
