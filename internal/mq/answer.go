@@ -30,7 +30,7 @@ type AnswererOptions struct {
 
 // NewAnswerer makes an answerer.
 func NewAnswerer(o AnswererOptions) *Answerer {
-	return &Answerer{publisher: o.Publisher, managers: o.Managers, failure: o.Failure, log: o.Log, answered: newAnswered()}
+	return &Answerer{publisher: o.Publisher.finishing(), managers: o.Managers, failure: o.Failure, log: o.Log, answered: newAnswered()}
 }
 
 // Middleware publishes the replies of next and returns none. A reply that can't be

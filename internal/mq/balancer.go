@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -21,8 +23,7 @@ type route interface {
 	send(ctx context.Context, w *waiter, m *flow.Message) error
 }
 
-// balancer sends messages by the routes that are ready, in turn, each at most once
-// a message.
+// balancer sends messages by the routes that are ready, each at most once a message.
 type balancer struct {
 	routes []route
 	// changed is signalled when a route may have become ready.
@@ -42,23 +43,27 @@ func (b *balancer) send(ctx context.Context, w *waiter, m *flow.Message) error {
 	if err := b.await(ctx, m, routes); err != nil {
 		return err
 	}
-	first := int(b.turn.Add(1) % uint64(len(routes)))
-	var tried causes
-	for i := range routes {
-		r := routes[(first+i)%len(routes)]
-		if r.ready() != nil {
-			continue
+	var tried []route
+	var failed causes
+	for {
+		r := b.next(routes, tried)
+		if r == nil {
+			break
 		}
 		err := r.send(ctx, w, m)
 		if err == nil || flow.CodeOf(err) == flow.BadMessage {
 			return err
 		}
-		tried = append(tried, fmt.Errorf("manager %q: %w", r.manager().id, err))
+		tried = append(tried, r)
+		failed = append(failed, fmt.Errorf("manager %q: %w", r.manager().id, err))
+		if ctx.Err() != nil {
+			break
+		}
 	}
 	if len(tried) == 0 {
 		return notReady(routes)
 	}
-	return flow.Errorf(flow.BrokerFailed, "publishing to %q: %w", m.To, tried)
+	return flow.Errorf(flow.BrokerFailed, "publishing to %q: %w", m.To, failed)
 }
 
 // allowed are the routes that an address leaves.
@@ -68,13 +73,87 @@ func (b *balancer) allowed(to flow.Address) ([]route, error) {
 	}
 	var ids []string
 	for i, r := range b.routes {
-		if r.manager().id == to.Manager {
-			return b.routes[i : i+1], nil
+		if r.manager().id != to.Manager {
+			ids = append(ids, r.manager().id)
+			continue
 		}
-		ids = append(ids, r.manager().id)
+		if err := r.ready(); errors.Is(err, errManagerDisabled) {
+			return nil, flow.Errorf(flow.BrokerFailed, "publishing to %q: manager %q %w", to, to.Manager, err)
+		}
+		return b.routes[i : i+1], nil
 	}
 	return nil, flow.Errorf(flow.BrokerFailed, "publishing to %q: manager %q is not configured; there are %s",
 		to, to.Manager, strings.Join(ids, ", ")).WithClass(flow.Permanent)
+}
+
+// maxAhead is how many more unconfirmed messages than the least busy one a manager may
+// have that gets messages in turn: one that hangs can't take all callers.
+const maxAhead = 128
+
+// next is the route for the next try; nil when none is left.
+func (b *balancer) next(routes, tried []route) route {
+	var room [16]route
+	able := room[:0]
+	for _, r := range routes {
+		if r.ready() == nil && !slices.Contains(tried, r) {
+			able = append(able, r)
+		}
+	}
+	if len(able) == 0 {
+		return nil
+	}
+	ahead := int64(maxAhead)
+	if able[0].manager().smart() {
+		able, ahead = considered(able), 0
+	}
+	return inTurn(able, b.turn.Add(1), ahead)
+}
+
+// inTurn is the first route, from one that changes with each message, whose manager has
+// no more unconfirmed messages than the least busy one, but for so many.
+func inTurn(routes []route, turn uint64, ahead int64) route {
+	least := int64(math.MaxInt64)
+	for _, r := range routes {
+		least = min(least, r.manager().load.inFlight.Load())
+	}
+	n := uint64(len(routes))
+	for i := range n {
+		r := routes[(turn+i)%n]
+		if r.manager().load.inFlight.Load() <= least+ahead {
+			return r
+		}
+	}
+	return routes[turn%n] // all are busier by now
+}
+
+// considered leaves out, for this message, managers that are slow or have just
+// returned: the less they weigh beside the strongest, the more often. It changes
+// routes.
+func considered(routes []route) []route {
+	var room [16]float64
+	weights := weigh(room[:0], routes)
+	strongest := slices.Max(weights)
+	left := routes[:0]
+	for i, r := range routes {
+		if weights[i] == strongest || weights[i] > strongest*rand.Float64() {
+			left = append(left, r)
+		}
+	}
+	return left
+}
+
+// weigh appends the weights of the routes' managers.
+func weigh(weights []float64, routes []route) []float64 {
+	best := 0.0
+	for _, r := range routes {
+		if average := r.manager().load.average(); average > 0 && (best == 0 || average < best) {
+			best = average
+		}
+	}
+	for _, r := range routes {
+		weights = append(weights, r.manager().load.weight(best))
+	}
+	return weights
 }
 
 // await waits until one of the routes is ready.
@@ -116,29 +195,8 @@ func notReady(routes []route) error {
 	return flow.Errorf(flow.BrokerFailed, "%w: %w", errNotReady, why)
 }
 
-var (
-	// errNotReady tells that a message was not sent anywhere.
-	errNotReady       = errors.New("no manager takes messages")
-	errManagerDown    = errors.New("is down")
-	errManagerBlocked = errors.New("is blocked")
-)
-
-// ready tells why the manager takes no messages now; nil when it does.
-func (m *Manager) ready() error {
-	s := m.State()
-	why := errManagerDown
-	switch s.Status {
-	case Up:
-		return nil
-	case Blocked:
-		why = errManagerBlocked
-	case Down:
-	}
-	if s.Err != nil {
-		return fmt.Errorf("%w: %w", why, s.Err)
-	}
-	return why
-}
+// errNotReady tells that a message was not sent anywhere.
+var errNotReady = errors.New("no manager takes messages")
 
 // causes are several errors on one line.
 type causes []error

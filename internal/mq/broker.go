@@ -179,6 +179,13 @@ type Declarer interface {
 	Declare(ctx context.Context, q Queue) error
 }
 
+// Prober is a broker that can be checked beside its connections.
+type Prober interface {
+	// Probe opens a connection of its own, asks the broker for an answer on it, and
+	// closes it. It blocks until ctx ends at most.
+	Probe(ctx context.Context) error
+}
+
 // Delayer is a broker that can hold a message back, outside of this process.
 type Delayer interface {
 	// PublishLater is as [Broker.Publish] to a queue that exists, but the message comes

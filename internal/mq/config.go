@@ -39,6 +39,11 @@ type ConsumerConfig struct {
 	// Prefetch is the number of messages taken ahead, for each queue and manager.
 	// Default twice the concurrency.
 	Prefetch int `yaml:"prefetch"`
+	// ReadEnabled false pauses reading: what is in work is finished, and the rest stays in the
+	// queues. Replies that callers wait for are read all the same. Default true.
+	ReadEnabled bool `yaml:"readEnabled"`
+	// DisableManagerIDs are managers that are neither read, sent to nor checked.
+	DisableManagerIDs []string `yaml:"disableManagerIds" alias:"disabledManagerIds"`
 }
 
 // FailureConfig is mq.failure: what becomes of messages that can't be handled.

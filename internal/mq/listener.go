@@ -37,6 +37,9 @@ type ListenerOptions struct {
 	Concurrency int
 	// Grace is how long messages in work may go on after Run was told to stop.
 	Grace flow.Grace
+	// Replies tells that callers wait for what is in the queue: it is read while
+	// reading is paused, and for a while on a manager that is disabled.
+	Replies bool
 	// Failure says what becomes of messages that failed; it is asked for each of them.
 	Failure func() *Failure
 	// NewID makes an id for a message that has none.
@@ -55,7 +58,8 @@ func NewListener(m *Manager, q Queue, h flow.Handler, o ListenerOptions) *Listen
 	}
 }
 
-// Run reads the queue until ctx ends, through every loss of the subscription.
+// Run reads the queue until ctx ends, through every loss of the subscription and
+// every pause; see [Managers.SetReading] and [Managers.SetDisabled].
 // Then it stops taking, gives back what nobody has begun, waits for what is in
 // work within the grace, and returns nil.
 func (l *Listener) Run(ctx context.Context) error {
@@ -63,9 +67,30 @@ func (l *Listener) Run(ctx context.Context) error {
 	defer cancel()
 	defer l.workers.Wait()
 	for ctx.Err() == nil {
+		reading, leave := l.gate().enter(ctx)
+		l.readWhile(reading, work)
+		leave()
+		if ctx.Err() == nil {
+			l.log.Info("reading the queue is paused")
+		}
+	}
+	return nil
+}
+
+// gate is open while the configuration lets the queue be read.
+func (l *Listener) gate() *gate {
+	if l.options.Replies {
+		return &l.manager.replies
+	}
+	return &l.manager.reads
+}
+
+// readWhile reads the queue until ctx ends.
+func (l *Listener) readWhile(ctx, work context.Context) {
+	for ctx.Err() == nil {
 		sub := l.subscribe(ctx)
 		if sub == nil {
-			return nil
+			return
 		}
 		l.setSubscribed(true)
 		err := l.read(ctx, work, sub)
@@ -74,7 +99,6 @@ func (l *Listener) Run(ctx context.Context) error {
 			l.log.Warn("reading the queue was interrupted; subscribing again", "err", err)
 		}
 	}
-	return nil
 }
 
 // Subscribed tells that the queue is being read.

@@ -3,8 +3,8 @@ package mq
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,96 +12,94 @@ import (
 	"mqgateway/internal/flow"
 )
 
-// checkPeriod is the time between two checks of a broker that is up, and
-// checkTimeout how long one may take.
-const (
-	checkPeriod  = 5 * time.Second
-	checkTimeout = 10 * time.Second
-)
-
 // Manager is one broker under its id. Run keeps its publishing side connected.
 type Manager struct {
-	id     string
-	broker Broker
-	queues atomic.Pointer[[]Queue] // to declare
-	log    *slog.Logger
-	count  managerCounts
+	id      string
+	broker  Broker
+	options ManagerOptions
+	queues  atomic.Pointer[[]Queue] // to declare
+	log     *slog.Logger
+	count   managerCounts
 
-	state   atomic.Pointer[State]
-	changed *signal // shared by all managers of a gateway
-	// reached has room for one word that the broker answered elsewhere.
-	reached chan struct{}
+	standing atomic.Pointer[standing]
+	load     load
+	// enabled, reads and replies are what the configuration lets this manager do.
+	enabled, reads, replies gate
+	// turning is held while they are turned, and changed signalled when something
+	// happens to a manager. They are those of all managers of a gateway.
+	turning *sync.Mutex
+	changed *signal
+	// asked has room for one request to be checked before the next period.
+	asked chan struct{}
+
+	// checks belongs to Run.
+	checks checks
 }
 
 // ManagerOptions are what a manager needs beside its broker.
 type ManagerOptions struct {
 	// Queues are declared when they are missing and their Kind allows it, each
 	// time that the broker comes up.
-	Queues  []Queue
-	Log     *slog.Logger
-	Metrics *Metrics
+	Queues []Queue
+	// Health says how the broker is checked and how messages are shared out. The zero
+	// value is that of the configuration.
+	Health HealthConfig
+	// ConfirmTimeout is how long a check of a broker that is up may take. 0 means 5s.
+	ConfirmTimeout time.Duration
+	// ReplyWait is how long replies are still read after the manager was disabled, since
+	// callers wait for them.
+	ReplyWait time.Duration
+	Log       *slog.Logger
+	Metrics   *Metrics
 }
 
-// Managers are the brokers that a gateway is connected to.
-type Managers struct {
-	all     []*Manager
-	changed signal
+// standing is a state with the error of who wants to send; nil where messages are taken.
+type standing struct {
+	State
+	refusal error
 }
 
-// Add makes a manager of a broker, which stays the caller's to close. All
-// managers are added before the first one runs.
-func (ms *Managers) Add(id string, broker Broker, o ManagerOptions) *Manager {
-	m := &Manager{
-		id: id, broker: broker,
-		log: o.Log.With("manager", id), count: o.Metrics.manager(id), changed: &ms.changed,
-		reached: make(chan struct{}, 1),
+func newStanding(s State) *standing {
+	why := errManagerDown
+	switch s.Status {
+	case Up:
+		return &standing{State: s}
+	case Blocked:
+		why = errManagerBlocked
+	case Down:
 	}
-	m.queues.Store(&o.Queues)
-	m.state.Store(&State{Status: Down})
-	m.count.up.Set(0)
-	ms.all = append(ms.all, m)
-	return m
-}
-
-// All returns the managers in the order in which they were added.
-func (ms *Managers) All() []*Manager { return ms.all }
-
-// Available tells that at least one manager takes messages.
-func (ms *Managers) Available() bool {
-	return slices.ContainsFunc(ms.all, func(m *Manager) bool { return m.ready() == nil })
-}
-
-// Declare takes queues in place of those of [ManagerOptions]. Managers that are up
-// declare them before it returns, but no longer than one check may take.
-func (ms *Managers) Declare(ctx context.Context, queues []Queue) {
-	within, cancel := context.WithTimeout(ctx, checkTimeout)
-	defer cancel()
-	var declaring sync.WaitGroup
-	for _, m := range ms.all {
-		m.queues.Store(&queues)
-		if m.State().Status != Down {
-			declaring.Go(func() { m.declare(within) })
-		}
+	if s.Err != nil {
+		why = fmt.Errorf("%w: %w", why, s.Err)
 	}
-	declaring.Wait()
+	return &standing{State: s, refusal: why}
 }
 
-// byID finds a manager; nil when there is none of that id.
-func (ms *Managers) byID(id string) *Manager {
-	for _, m := range ms.all {
-		if m.id == id {
-			return m
-		}
-	}
-	return nil
-}
+var (
+	errManagerDown     = errors.New("is down")
+	errManagerBlocked  = errors.New("is blocked")
+	errManagerDisabled = errors.New("is disabled (mq.consumerParams.disableManagerIds)")
+)
 
 // ID returns the manager's id.
 func (m *Manager) ID() string { return m.id }
 
 // State returns the last known state. Before the first connection it is Down
 // without an error.
-func (m *Manager) State() State { return *m.state.Load() }
+func (m *Manager) State() State { return m.standing.Load().State }
+
+// Disabled tells that the configuration has taken the manager out.
+func (m *Manager) Disabled() bool { return m.enabled.shut.Load() }
+
+// ready tells why the manager takes no messages now; nil when it does.
+func (m *Manager) ready() error {
+	if m.Disabled() {
+		return errManagerDisabled
+	}
+	return m.connected()
+}
+
+// connected is ready of a manager that may be disabled.
+func (m *Manager) connected() error { return m.standing.Load().refusal }
 
 // Publish sends one message and counts what became of it; see [Broker.Publish].
 // The time that it took is added to msg.Away.
@@ -115,16 +113,35 @@ type publishing interface {
 }
 
 func (m *Manager) publishBy(ctx context.Context, p publishing, to flow.Address, msg *flow.Message) error {
+	m.load.inFlight.Add(1)
 	start := time.Now()
 	err := p.Publish(ctx, to, msg)
 	took := time.Since(start)
+	m.load.inFlight.Add(-1)
 	msg.Away += took
-	m.count.published[resultOf(err)].Inc()
-	if err == nil {
-		m.count.confirm.Observe(took.Seconds())
-	}
+	m.note(resultOf(err), took)
 	return err
 }
+
+// note takes what became of a publish into the metrics and the balancing.
+func (m *Manager) note(r result, took time.Duration) {
+	m.count.published[r].Inc()
+	switch r {
+	case confirmed:
+		m.count.confirm.Observe(took.Seconds())
+		if m.smart() {
+			m.load.took(took)
+		}
+	case unknown:
+		m.load.tookAtLeast(took)
+		if took >= m.options.ConfirmTimeout {
+			m.ask()
+		}
+	case returned, nacked, failed: // say nothing of the manager's pace
+	}
+}
+
+func (m *Manager) smart() bool { return m.options.Health.Type == Smart }
 
 // result is what became of a publish.
 type result uint8
@@ -155,78 +172,18 @@ func resultOf(err error) result {
 	}
 }
 
-// Run connects, watches the connection and connects again, until ctx ends. It
-// logs changes of the state, not tries.
-func (m *Manager) Run(ctx context.Context) error {
-	defer m.set(State{Status: Down})
-	pauses := reconnecting()
-	for ctx.Err() == nil {
-		pause := checkPeriod
-		if err := m.check(ctx); err != nil {
-			pause = pauses.NextBackOff()
-		} else {
-			pauses.Reset()
-		}
-		m.watch(ctx, pause)
-	}
-	return nil
-}
-
-// check asks the broker for an answer and sets the state by it.
-func (m *Manager) check(ctx context.Context) error {
-	within, cancel := context.WithTimeout(ctx, checkTimeout)
-	defer cancel()
-	err := m.broker.Check(within)
-	switch {
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case err != nil:
-		m.set(State{Status: Down, Err: err})
-	case m.State().Status == Down:
-		declared := m.declare(within)
-		m.set(State{Status: Up})
-		if m.queues.Load() != declared { // Who replaced them may have found us down.
-			m.declare(within)
-		}
-	}
-	return err
-}
-
-// watch takes what the driver reports, until the pause is over or the
-// connection is lost.
-func (m *Manager) watch(ctx context.Context, pause time.Duration) {
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	for {
-		select {
-		case s, ok := <-m.broker.States():
-			if !ok {
-				<-ctx.Done()
-				return
-			}
-			lost := s.Status == Down && m.State().Status != Down
-			m.set(s)
-			if lost {
-				return
-			}
-		case <-m.reached:
-			return
-		case <-timer.C:
-			return
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
 // reach tells a manager that is down that its broker answered elsewhere, so that it
 // need not wait for its next try.
 func (m *Manager) reach() {
-	if m.State().Status != Down {
-		return
+	if m.State().Status == Down {
+		m.ask()
 	}
+}
+
+// ask wants a check before the next period.
+func (m *Manager) ask() {
 	select {
-	case m.reached <- struct{}{}:
+	case m.asked <- struct{}{}:
 	default:
 	}
 }
@@ -269,14 +226,15 @@ func (m *Manager) declare(ctx context.Context) *[]Queue {
 
 // set notes the state, logs it when it is a new one, and wakes who waits for it.
 func (m *Manager) set(s State) {
-	old := m.state.Swap(&s)
+	if s.Status == Up && m.connected() != nil {
+		m.load.begin()
+	}
+	old := m.standing.Swap(newStanding(s))
 	if old.Status == s.Status && (old.Err != nil) == (s.Err != nil) {
 		return
 	}
-	up := 0.0
 	switch s.Status {
 	case Up:
-		up = 1
 		m.log.Info("manager is up")
 	case Blocked:
 		m.log.Warn("manager takes no messages; waiting until it does", "err", s.Err)
@@ -285,7 +243,6 @@ func (m *Manager) set(s State) {
 			m.log.Warn("manager is down; trying until it answers", "err", s.Err)
 		}
 	}
-	m.count.up.Set(up)
 	m.changed.broadcast()
 }
 

@@ -11,7 +11,8 @@ import (
 // Metrics are what this package counts. All methods of its parts may be used at
 // once.
 type Metrics struct {
-	managerUp    *prometheus.GaugeVec
+	managers     *managerStates
+	checks       *prometheus.CounterVec
 	subscribed   *prometheus.GaugeVec
 	inWork       *prometheus.GaugeVec
 	settled      *prometheus.CounterVec
@@ -27,9 +28,10 @@ type Metrics struct {
 // NewMetrics registers the metrics; it panics when they are registered already.
 func NewMetrics(r prometheus.Registerer) *Metrics {
 	m := &Metrics{
-		managerUp: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "gateway_manager_up", Help: "1 while messages can be published on the manager.",
-		}, []string{"manager"}),
+		managers: &managerStates{},
+		checks: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "gateway_manager_checks_total", Help: "Checks of the manager, by result: good, failed.",
+		}, []string{"manager", "result"}),
 		subscribed: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "gateway_queue_subscribed", Help: "1 while the queue is being read.",
 		}, []string{"queue", "manager"}),
@@ -63,7 +65,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 			Name: "gateway_requests_waiting", Help: "Synchronous requests that wait for their replies.",
 		}),
 	}
-	r.MustRegister(m.managerUp, m.subscribed, m.inWork, m.settled, m.stale, m.deadLettered, m.published, m.confirm,
+	r.MustRegister(m.managers, m.checks, m.subscribed, m.inWork, m.settled, m.stale, m.deadLettered, m.published, m.confirm,
 		m.replies, m.replyWait, m.waiting)
 	return m
 }
@@ -87,13 +89,25 @@ func (m *Metrics) listener(queue, manager string) listenerCounts {
 
 // managerCounts are the metrics of one manager, looked up once.
 type managerCounts struct {
-	up        prometheus.Gauge
+	good, bad prometheus.Counter
 	published [len(results)]prometheus.Counter
 	confirm   prometheus.Observer
 }
 
+// checked counts a check.
+func (c *managerCounts) checked(err error) {
+	if err != nil {
+		c.bad.Inc()
+		return
+	}
+	c.good.Inc()
+}
+
 func (m *Metrics) manager(id string) managerCounts {
-	c := managerCounts{up: m.managerUp.WithLabelValues(id), confirm: m.confirm.WithLabelValues(id)}
+	c := managerCounts{
+		good: m.checks.WithLabelValues(id, "good"), bad: m.checks.WithLabelValues(id, "failed"),
+		confirm: m.confirm.WithLabelValues(id),
+	}
 	for r, name := range results {
 		c.published[r] = m.published.WithLabelValues(id, name)
 	}

@@ -20,6 +20,16 @@ func NewPublisher(managers *Managers, patience time.Duration) *Publisher {
 	return p
 }
 
+// finishing is a publisher for what was begun before a manager was disabled: it
+// publishes there, too.
+func (p *Publisher) finishing() *Publisher {
+	f := &Publisher{over: balancer{changed: p.over.changed, patience: p.over.patience}}
+	for _, r := range p.over.routes {
+		f.over.routes = append(f.over.routes, lastWay{oneWay{r.manager()}})
+	}
+	return f
+}
+
 // Handle publishes the message to in.To and returns without a reply once a
 // broker has confirmed it. It is a [flow.Handler]. An error has the code
 // BrokerFailed, or BadMessage for a message that no broker can take.
@@ -35,3 +45,8 @@ func (o oneWay) manager() *Manager { return o.Manager }
 func (o oneWay) send(ctx context.Context, _ *waiter, m *flow.Message) error {
 	return o.Publish(ctx, m.To, m)
 }
+
+// lastWay is open while the manager is disabled.
+type lastWay struct{ oneWay }
+
+func (l lastWay) ready() error { return l.connected() }
