@@ -2,7 +2,9 @@ package main
 
 import (
 	"log/slog"
+	"strconv"
 
+	"mqgateway/internal/admin"
 	"mqgateway/internal/config"
 	"mqgateway/internal/mq"
 	"mqgateway/internal/mq/jetstream"
@@ -21,9 +23,6 @@ type namedBroker struct {
 	id     string
 	driver mq.Broker
 }
-
-// embeddedID is the manager id of the broker inside the process.
-const embeddedID = "embedded"
 
 // openBrokers opens a driver for each manager; none dials yet.
 func openBrokers(cfg config.Config) (*brokers, error) {
@@ -57,12 +56,12 @@ func openEmbedded(cfg config.Config) (*brokers, error) {
 	if err != nil {
 		return nil, err
 	}
-	driver, err := server.Open(jetStreamConfig(cfg, embeddedID, nil))
+	driver, err := server.Open(jetStreamConfig(cfg, config.EmbeddedManager, nil))
 	if err != nil {
 		_ = server.Close()
 		return nil, err
 	}
-	return &brokers{all: []namedBroker{{embeddedID, driver}}, embedded: server}, nil
+	return &brokers{all: []namedBroker{{config.EmbeddedManager, driver}}, embedded: server}, nil
 }
 
 func jetStreamConfig(cfg config.Config, id string, addresses []mq.ConnectionConfig) jetstream.Config {
@@ -88,6 +87,34 @@ func byManager(cfg config.Config) (ids []string, addresses map[string][]mq.Conne
 		addresses[id] = append(addresses[id], c)
 	}
 	return ids, addresses
+}
+
+// managers keep the brokers connected, as far as the configuration lets them.
+func (b *brokers) managers(cfg config.Config, log *slog.Logger, metrics *mq.Metrics) *mq.Managers {
+	managers := &mq.Managers{}
+	for _, named := range b.all {
+		managers.Add(named.id, named.driver, mq.ManagerOptions{
+			Queues: sendQueues(cfg), Health: cfg.MQ.Connection.Health, ConfirmTimeout: cfg.MQ.Connection.ConfirmTimeout,
+			ReplyWait: cfg.MQ.SyncReceiver.MaxProcessingTime, Log: log, Metrics: metrics,
+		})
+	}
+	managers.SetDisabled(cfg.MQ.ConsumerParams.DisableManagerIDs)
+	managers.SetReading(cfg.MQ.ConsumerParams.ReadEnabled)
+	return managers
+}
+
+// component is the health of a manager, for people.
+func component(managers *mq.Managers, m *mq.Manager) admin.Component {
+	state := m.State()
+	c := admin.Component{Up: state.Status == mq.Up && !m.Disabled(), Details: map[string]string{
+		"state":    state.Status.String(),
+		"weight":   strconv.FormatFloat(managers.Weight(m), 'f', 2, 64),
+		"disabled": strconv.FormatBool(m.Disabled()),
+	}}
+	if state.Err != nil {
+		c.Details["cause"] = state.Err.Error()
+	}
+	return c
 }
 
 // address is where other programs reach the embedded broker; empty when they

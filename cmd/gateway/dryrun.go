@@ -43,7 +43,7 @@ func firstSource(cfg config.Config) flow.Source {
 	if len(queues) == 0 {
 		return flow.Source{}
 	}
-	manager := embeddedID
+	manager := config.EmbeddedManager
 	if ids, _ := byManager(cfg); cfg.MQ.Provider != config.Embedded && len(ids) > 0 {
 		manager = ids[0]
 	}

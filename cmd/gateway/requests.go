@@ -32,7 +32,7 @@ func newRequests(s *sources) *requests {
 			continue
 		}
 		queue := replyQueue(s)
-		listener := s.listener(m, queue, replies)
+		listener := s.replyListener(m, queue, replies)
 		r.requester.Unique(m, queue.Name, listener)
 		r.readers = append(r.readers, listener.Run)
 	}

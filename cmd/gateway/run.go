@@ -105,10 +105,7 @@ func runGateway(ctx context.Context, cfg config.Config, o gatewayOptions) error 
 		return err
 	}
 	defer opened.close(log)
-	managers := &mq.Managers{}
-	for _, b := range opened.all {
-		managers.Add(b.id, b.driver, mq.ManagerOptions{Queues: sendQueues(cfg), Log: log, Metrics: queues})
-	}
+	managers := opened.managers(cfg, log, queues)
 	callers, err := grpcclient.Open(cfg.GRPC.Client)
 	if err != nil {
 		return err
@@ -225,12 +222,7 @@ func health(ready func() bool, managers *mq.Managers) admin.Health {
 	return func() admin.Report {
 		report := admin.Report{Ready: ready(), Components: map[string]admin.Component{}}
 		for _, m := range managers.All() {
-			state := m.State()
-			c := admin.Component{Up: state.Status == mq.Up, Details: map[string]string{"state": state.Status.String()}}
-			if state.Err != nil {
-				c.Details["cause"] = state.Err.Error()
-			}
-			report.Components[fmt.Sprintf("manager %s", m.ID())] = c
+			report.Components[fmt.Sprintf("manager %s", m.ID())] = component(managers, m)
 		}
 		return report
 	}

@@ -33,10 +33,21 @@ func (s *sources) listeners() []*mq.Listener {
 }
 
 func (s *sources) listener(m *mq.Manager, q mq.Queue, h flow.Handler) *mq.Listener {
-	return mq.NewListener(m, q, h, mq.ListenerOptions{
+	return mq.NewListener(m, q, h, s.listenerOptions())
+}
+
+// replyListener reads a queue of replies that callers wait for.
+func (s *sources) replyListener(m *mq.Manager, q mq.Queue, h flow.Handler) *mq.Listener {
+	o := s.listenerOptions()
+	o.Replies = true
+	return mq.NewListener(m, q, h, o)
+}
+
+func (s *sources) listenerOptions() mq.ListenerOptions {
+	return mq.ListenerOptions{
 		Concurrency: s.cfg.MQ.ConsumerParams.Concurrency, Grace: flow.Grace(s.cfg.TerminationGracePeriod),
 		Failure: s.now.failure, NewID: mapping.NewID, Log: s.log, Metrics: s.metrics,
-	})
+	}
 }
 
 // queue is a queue to read.

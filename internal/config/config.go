@@ -111,8 +111,13 @@ type ConnectionConfig struct {
 	SendToCustomDestination bool `yaml:"sendToCustomDestination" reload:"yes"`
 	// DeclareQueues makes missing receive and send queues, quorum or classic. Default none.
 	DeclareQueues string `yaml:"declareQueues" enum:"none,quorum,classic"`
-	// ConfirmTimeout is how long a broker may take to confirm a message. Default 5s.
+	// ConfirmTimeout is how long a broker may take to confirm a message. Then the message is
+	// sent to another manager, with the same id. Default 5s.
 	ConfirmTimeout time.Duration `yaml:"confirmTimeout"`
+	// Health says how managers are checked, and how messages are shared out among them.
+	Health mq.HealthConfig `yaml:"health"`
+	// ConnectionCheckPeriod is the old name of health.period, which is stronger.
+	ConnectionCheckPeriod time.Duration `yaml:"connectionCheckPeriod"`
 }
 
 // ParserConfig is the block parser.
@@ -165,12 +170,15 @@ func Default() Config {
 	return Config{
 		Server: admin.Config{Port: 8787},
 		MQ: MQConfig{
-			Provider:       RabbitMQ,
-			SystemType:     flow.Consumer,
-			WorkMode:       flow.All,
-			Embedded:       jetstream.EmbeddedConfig{Directory: "./data", Sync: "always"},
-			Connection:     ConnectionConfig{DeclareQueues: "none", ConfirmTimeout: 5 * time.Second},
-			ConsumerParams: mq.ConsumerConfig{Concurrency: 64},
+			Provider:   RabbitMQ,
+			SystemType: flow.Consumer,
+			WorkMode:   flow.All,
+			Embedded:   jetstream.EmbeddedConfig{Directory: "./data", Sync: "always"},
+			Connection: ConnectionConfig{
+				DeclareQueues: "none", ConfirmTimeout: 5 * time.Second,
+				Health: mq.HealthConfig{Type: mq.Common, AttemptsUp: 1, AttemptsDown: 1},
+			},
+			ConsumerParams: mq.ConsumerConfig{Concurrency: 64, ReadEnabled: true},
 			MaxMsgLength:   100 << 10,
 			TypeParser:     "auto",
 			Outbound:       mapping.OutboundConfig{DeliveryMode: "persistent"},

@@ -1,9 +1,12 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"strings"
+
+	"mqgateway/internal/mq"
 )
 
 // instance makes up the name of this process where mq.instance is not set, and says
@@ -38,6 +41,8 @@ const concurrencyOfPrefetch = 256
 
 // complete fills in defaults that depend on other keys.
 func (c *Config) complete() {
+	health := &c.MQ.Connection.Health
+	health.Period = cmp.Or(health.Period, c.MQ.Connection.ConnectionCheckPeriod, mq.DefaultPeriod)
 	p := &c.MQ.ConsumerParams
 	switch {
 	case p.Concurrency == 0 && p.Prefetch == 0:

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"mqgateway/internal/config"
+	"mqgateway/internal/mq"
 )
 
 func TestDefaultIsWhatNoFilesGive(t *testing.T) {
@@ -21,6 +22,7 @@ func TestDefaultIsWhatNoFilesGive(t *testing.T) {
 	want := config.Default()
 	want.MQ.Instance = "pod-1"
 	want.MQ.ConsumerParams.Prefetch = 2 * want.MQ.ConsumerParams.Concurrency
+	want.MQ.Connection.Health.Period = mq.DefaultPeriod
 	if diff := cmp.Diff(want, loaded.Config); diff != "" {
 		t.Errorf("configuration (-want +got):\n%s", diff)
 	}

@@ -20,7 +20,7 @@ import (
 func (c Config) Validate() error {
 	return errors.Join(
 		field.Under("mq.connection", c.MQ.validateConnection()),
-		field.Under("mq.consumerParams", validateConsumer(c.MQ.ConsumerParams)),
+		field.Under("mq.consumerParams", errors.Join(validateConsumer(c.MQ.ConsumerParams), c.MQ.validateDisabled())),
 		field.Under("mq.embedded", c.MQ.Embedded.Validate()),
 		field.Under("mq.outbound", c.MQ.validateOutbound()),
 		field.Under("mq.failure", validateFailure(c.MQ.Failure)),
@@ -65,6 +65,7 @@ func (c MQConfig) validateConnection() error {
 	if c.Connection.ConfirmTimeout <= 0 {
 		errs = append(errs, field.Errorf("confirmTimeout", "must be longer than 0"))
 	}
+	errs = append(errs, field.Under("health", c.Connection.Health.Validate()))
 	return errors.Join(errs...)
 }
 
@@ -181,7 +182,7 @@ func (c Config) validateRouting() error {
 
 // advice is what is odd in a configuration that works.
 func (c Config) advice() error {
-	return errors.Join(c.adviceOnRules(), field.Under("mq.syncReceiver", c.adviceOnReplies()))
+	return errors.Join(c.adviceOnRules(), c.MQ.adviceOnManagers(), field.Under("mq.syncReceiver", c.adviceOnReplies()))
 }
 
 // adviceOnRules is what routing finds odd in rules that work.

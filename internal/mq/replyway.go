@@ -88,6 +88,16 @@ func (d *DirectWay) Run(ctx context.Context) error {
 	if !ok {
 		return errNoInbox
 	}
+	for ctx.Err() == nil {
+		reading, leave := d.Manager.replies.enter(ctx)
+		d.keepOpen(reading, opener)
+		leave()
+	}
+	return nil
+}
+
+// keepOpen keeps a reply address open until ctx ends.
+func (d *DirectWay) keepOpen(ctx context.Context, opener Inboxer) {
 	pauses := reconnecting()
 	for ctx.Err() == nil {
 		inbox, err := opener.OpenInbox(ctx)
@@ -99,7 +109,6 @@ func (d *DirectWay) Run(ctx context.Context) error {
 		pauses.Reset()
 		d.take(ctx, &openInbox{inbox})
 	}
-	return nil
 }
 
 // take gives the replies of an inbox to their callers until it is lost.

@@ -130,6 +130,11 @@ func (b *Broker) Check(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	return b.examine(ctx, s)
+}
+
+// examine tells what of a session would keep messages from being published.
+func (b *Broker) examine(ctx context.Context, s *session) error {
 	if limit := s.nc.MaxPayload(); b.maxMessage > limit {
 		return fmt.Errorf("the server's max_payload of %d bytes is less than the %d bytes of the largest message: raise it, or lower mq.maxMsgLength",
 			limit, b.maxMessage)

@@ -21,6 +21,8 @@ type Broker struct {
 	publishing lazy[session]
 	states     *states
 	tasks      tasks
+	addresses  []address
+	dialing    context.Context // ends when Close begins
 	stopDials  context.CancelFunc
 	// connectAside opens a connection of its own to a host, which stop ends.
 	connectAside func(address) (s *session, stop func(), err error)
@@ -75,7 +77,7 @@ func Open(cfg Config) (*Broker, error) {
 // connectBy prepares both connections.
 func (b *Broker) connectBy(addresses []address) {
 	ctx, cancel := context.WithCancel(context.Background())
-	b.stopDials = cancel
+	b.addresses, b.dialing, b.stopDials = addresses, ctx, cancel
 	b.connectAside = func(a address) (*session, func(), error) {
 		s, err := b.connect(ctx, a, "check")
 		if err != nil {

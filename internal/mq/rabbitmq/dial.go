@@ -15,6 +15,9 @@ import (
 const (
 	connectTimeout   = 5 * time.Second
 	handshakeTimeout = 10 * time.Second
+	// nextAddressAfter is how long one address may take before the next one is tried
+	// beside it.
+	nextAddressAfter = 2 * time.Second
 	// writeTimeout is as long as silence is borne in the other direction: one and
 	// a half heartbeats of the default length.
 	writeTimeout = 15 * time.Second
@@ -26,23 +29,65 @@ const (
 // keepAlive finds a dead peer of a connection that is idle.
 var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3}
 
-// dial tries each address once, in random order, and returns the first session.
+// dial tries each address once, in random order, and returns the first session. The
+// next address is tried when the last one has failed, or has not answered for a while.
 func (b *Broker) dial(ctx context.Context, addresses []address, purpose string) (*session, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	addresses = slices.Clone(addresses)
 	rand.Shuffle(len(addresses), func(i, j int) { addresses[i], addresses[j] = addresses[j], addresses[i] })
+	tries := make(chan attemptAt)
 	var failed error
-	for _, a := range addresses {
-		s, err := b.connect(ctx, a, purpose)
-		if err == nil {
-			return s, nil
+	for pending := 0; pending > 0 || len(addresses) > 0; {
+		var slow <-chan time.Time
+		if len(addresses) > 0 {
+			a := addresses[0]
+			b.tasks.group.Go(func() { b.try(ctx, a, purpose, tries) })
+			addresses, pending = addresses[1:], pending+1
+			slow = time.After(nextAddressAfter)
 		}
-		err = fmt.Errorf("connecting to %s: %w", a, err)
-		if failed != nil {
-			err = fmt.Errorf("%w; %w", failed, err)
+		select {
+		case t := <-tries:
+			if t.err == nil {
+				return t.session, nil
+			}
+			failed, pending = joined(failed, t.err), pending-1
+		case <-slow:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
 		}
-		failed = err
 	}
 	return nil, failed
+}
+
+// attemptAt is what came of trying an address.
+type attemptAt struct {
+	session *session
+	err     error
+}
+
+// try connects to an address. A session that nobody takes, since another one was
+// faster, is ended.
+func (b *Broker) try(ctx context.Context, a address, purpose string, tries chan<- attemptAt) {
+	s, err := b.connect(ctx, a, purpose)
+	if err != nil {
+		err = fmt.Errorf("connecting to %s: %w", a, err)
+	}
+	select {
+	case tries <- attemptAt{s, err}:
+	case <-ctx.Done():
+		if err == nil {
+			s.socket.kill()
+		}
+	}
+}
+
+// joined puts two errors, of which the first may be nil, on one line.
+func joined(first, second error) error {
+	if first == nil {
+		return second
+	}
+	return fmt.Errorf("%w; %w", first, second)
 }
 
 // connect opens one connection, with a network connection of ours under it.
