@@ -17,7 +17,7 @@ const destinationRate = 300
 func newDestinations(t *testing.T, node *rabbittest.Node, queues string, deadLetters bool) *world {
 	t.Helper()
 	w := newWorld(t, node, queues, plan{
-		messages: 10_000_000, rate: min(destinationRate, float64(*rate)), shares: map[string]float64{inAsync: 1},
+		rate: min(destinationRate, float64(*rate)), shares: map[string]float64{inAsync: 1},
 		heartbeat: heartbeat, mostOpen: 1_000_000, deadLetters: deadLetters,
 	})
 	w.body = func(id string) string { return document(destination(id), id) }
@@ -51,7 +51,6 @@ func oneDestinationDown(t *testing.T, node *rabbittest.Node, queues string) []ro
 	during := w.throughput(outage)
 	w.service.fail("Service0", codes.OK)
 	end()
-	w.stopLoad()
 	if t.Logf("throughput of nine services: %.0f/s, while the tenth is down %.0f/s", healthy, during); during < 0.95*healthy {
 		t.Errorf("throughput of nine services is %.0f/s while the tenth is down, want at least 95 %% of %.0f/s", during, healthy)
 	}
@@ -68,7 +67,6 @@ func allDestinationsRefuse(t *testing.T, node *rabbittest.Node, queues string) [
 	w.rest(lasting(time.Minute))
 	w.setAll(codes.OK)
 	end()
-	w.stopLoad()
 	rows := w.finish()
 	// The brake looks at 20 messages before it holds, up to 64 are in work by then, and
 	// it lets some through twice a minute to look again.

@@ -135,16 +135,17 @@ func some(n float64, f fault) []fault {
 	return list
 }
 
-// sufferAll spreads faults evenly over the messages, in an order that is the same in
+// sufferAll spreads faults over the messages, as evenly as their lengths allow, in an order that is the same in
 // each run, each at the next of the gateways.
 func (w *world) sufferAll(t *testing.T, faults []fault) {
 	t.Helper()
 	rand.New(rand.NewPCG(1, 2)).Shuffle(len(faults), func(i, j int) { faults[i], faults[j] = faults[j], faults[i] })
 	replicas := w.replicas()
 	for i, f := range faults {
-		if !w.awaitSent((i + 1) * w.total() / (len(faults) + 1)) {
+		if !w.awaitSent((i + 1) * w.plan.messages / (len(faults) + 1)) {
 			return
 		}
+		w.rest(rand.N(2 * time.Second))
 		w.tell(fmt.Sprintf("fault %d of %d: %s", i+1, len(faults), f.kind))
 		w.suffer(t, f, replicas[i%len(replicas)])
 	}

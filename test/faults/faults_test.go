@@ -19,7 +19,7 @@ type scenario struct {
 
 // short is what runs as a test: every part of the instrument, in about a minute.
 var short = scenario{"short", func(t *testing.T, node *rabbittest.Node, queues string) []row {
-	w := newWorld(t, node, queues, plan{messages: 10_000, rate: 400, shares: all, heartbeat: 2 * time.Second})
+	w := newWorld(t, node, queues, plan{messages: 15_000, rate: 400, shares: all, heartbeat: 2 * time.Second})
 	w.service.takes(0, 50*time.Millisecond)
 	w.replyPause = [2]time.Duration{0, 50 * time.Millisecond}
 	w.send()

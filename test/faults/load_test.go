@@ -16,8 +16,8 @@ type load struct {
 	book    *ledger.Book
 	pace    *pace
 	workers int
-	// messages is how many there are; mostOpen of them may be on their way at once.
-	messages, mostOpen int
+	// mostOpen messages may be on their way at once.
+	mostOpen int
 	// try sends one message. It returns nil when the message was accepted, an error
 	// that wraps errTold when the sender was told for good that it was not, any other
 	// when he has to try again.
@@ -27,18 +27,13 @@ type load struct {
 // errTold ends the tries of a message.
 var errTold = errors.New("refused")
 
-// run sends until all is sent, or enough ends. What was begun then is finished, unless
-// ctx ends.
+// run sends until enough ends. What was begun then is finished, unless ctx ends.
 func (l *load) run(ctx, enough context.Context) {
 	var workers sync.WaitGroup
 	for range l.workers {
 		workers.Go(func() {
 			for l.mayGoOn(enough) {
-				id, ok := l.book.Next(l.messages)
-				if !ok {
-					return
-				}
-				l.send(ctx, id)
+				l.send(ctx, l.book.Next())
 			}
 		})
 	}

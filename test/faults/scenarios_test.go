@@ -14,7 +14,7 @@ import (
 
 // scenarios are the long ones.
 var scenarios = []scenario{
-	{"kills, restarts, black holes", killsAndBlackHoles},
+	{"kills and black holes", killsAndBlackHoles},
 	{"other faults", otherFaults},
 	{"no faults", noFaults},
 	{"forced reconnects", forcedReconnects},
@@ -76,7 +76,7 @@ func noFaults(t *testing.T, node *rabbittest.Node, queues string) []row {
 func forcedReconnects(t *testing.T, node *rabbittest.Node, queues string) []row {
 	const inHand = 200
 	w := newWorld(t, node, queues, plan{
-		messages: 10_000_000, rate: float64(*rate), shares: map[string]float64{inAsync: 0.7, inSync: 0.3}, heartbeat: heartbeat,
+		rate: float64(*rate), shares: map[string]float64{inAsync: 0.7, inSync: 0.3}, heartbeat: heartbeat,
 		adapt: func(config string) string {
 			return strings.Replace(config, "systemType: sc", "systemType: sc\n  consumerParams: {concurrency: 200, prefetch: 200}", 1)
 		},
@@ -91,7 +91,6 @@ func forcedReconnects(t *testing.T, node *rabbittest.Node, queues string) []row 
 		w.rest(rand.N(600 * time.Millisecond))
 		w.suffer(t, closeConnections, w.consumers[0])
 	}
-	w.stopLoad()
 	rows := w.finish()
 	if after := countClosed(t, w); after != before {
 		t.Errorf("channels and connections closed for a mistake of a client: %d, want none", after-before)
@@ -120,7 +119,7 @@ func countClosed(t *testing.T, w *world) int {
 func rollingRestarts(t *testing.T, node *rabbittest.Node, queues string) []row {
 	const grace = 30 * time.Second
 	w := newWorld(t, node, queues, plan{
-		messages: 10_000_000, rate: 400, shares: all, heartbeat: heartbeat, replicas: 3, workers: 400, noDuplicates: true,
+		rate: 400, shares: all, heartbeat: heartbeat, replicas: 3, workers: 400, noDuplicates: true,
 		adapt: func(config string) string {
 			return strings.Replace(config, "systemType: sc", "systemType: sc\n  consumerParams: {concurrency: 400}", 1)
 		},
@@ -139,7 +138,6 @@ func rollingRestarts(t *testing.T, node *rabbittest.Node, queues string) []row {
 		r.gateway.WaitReady(t, 200)
 		w.tell("restarts")
 	}
-	w.stopLoad()
 	return w.finish()
 }
 
@@ -147,7 +145,7 @@ func rollingRestarts(t *testing.T, node *rabbittest.Node, queues string) []row {
 // that wait for their service.
 func longOutage(t *testing.T, node *rabbittest.Node, queues string) []row {
 	w := newWorld(t, node, queues, plan{
-		messages: 10_000_000, rate: float64(*rate), shares: all, heartbeat: heartbeat, deadLetters: true, mostOpen: 10_000,
+		rate: float64(*rate), shares: all, heartbeat: heartbeat, deadLetters: true, mostOpen: 10_000,
 	})
 	w.body = func(id string) string {
 		switch _, number, _ := strings.Cut(id, "-"); {
@@ -173,7 +171,6 @@ func longOutage(t *testing.T, node *rabbittest.Node, queues string) []row {
 	w.rest(lasting(30 * time.Second))
 	w.service.fail("Down", codes.OK)
 	w.rest(lasting(30 * time.Second))
-	w.stopLoad()
 	return w.finish()
 }
 

@@ -8,10 +8,12 @@ import (
 	"mqgateway/test/faults/ledger"
 )
 
-// finish waits until everything has come to rest, stops the gateways, looks what is left
+// finish lets the last messages be sent, waits until everything has come to rest, stops the gateways, looks what is left
 // on the broker, and closes the books.
 func (w *world) finish() []row {
 	w.t.Helper()
+	w.awaitSent(w.plan.messages)
+	w.stopLoad()
 	sent := make(chan struct{})
 	go func() { defer close(sent); w.sending.Wait() }()
 	w.await("the last senders", func() bool {

@@ -16,7 +16,8 @@ import (
 
 // plan is what a scenario wants of its world.
 type plan struct {
-	// messages of all flows together, at most rate of them a second.
+	// messages of all flows together are sent at least, and more while there are faults to
+	// come; at most rate of them a second.
 	messages int
 	rate     float64
 	// shares of the flows in the messages.
@@ -127,10 +128,10 @@ func (w *world) send() {
 	tries := map[string]func(context.Context, string) error{
 		inAsync: w.put(queueIn, ""), inSync: w.put(queueAsk, queueAnswers), outAsync: w.call, outSync: w.ask,
 	}
-	for flow, share := range w.plan.shares {
+	for flow := range w.plan.shares {
 		l := &load{
 			name: flow, book: w.books[flow], pace: w.paces[flow], workers: max(w.plan.workers, 64),
-			messages: int(float64(w.plan.messages) * share), mostOpen: cmp.Or(w.plan.mostOpen, 3000), try: tries[flow],
+			mostOpen: cmp.Or(w.plan.mostOpen, 3000), try: tries[flow],
 		}
 		w.sending.Go(func() { l.run(w.ctx, w.enough) })
 	}
@@ -150,15 +151,6 @@ func (w *world) open() int {
 	n := 0
 	for _, b := range w.books {
 		n += b.Open()
-	}
-	return n
-}
-
-// total is the number of messages that will have been sent.
-func (w *world) total() int {
-	n := 0
-	for _, share := range w.plan.shares {
-		n += int(float64(w.plan.messages) * share)
 	}
 	return n
 }
@@ -200,7 +192,7 @@ func (w *world) await(what string, done func() bool) bool {
 func (w *world) tell(what string) {
 	if *long || *progress {
 		fmt.Printf("%s %s: %d of %d sent, %d open, %d/s; waiting for %s; %s\n", time.Now().Format("15:04:05"),
-			strings.TrimPrefix(w.t.Name(), "TestFaults/"), w.sent(), w.total(), w.open(), w.rate(), what, w.faults.Kinds())
+			strings.TrimPrefix(w.t.Name(), "TestFaults/"), w.sent(), w.plan.messages, w.open(), w.rate(), what, w.faults.Kinds())
 	}
 }
 
@@ -209,5 +201,5 @@ func (w *world) rate() int { return int(float64(w.sent()) / max(time.Since(w.sta
 
 // awaitSent waits until so many messages were sent.
 func (w *world) awaitSent(n int) bool {
-	return w.await(fmt.Sprintf("%d messages", n), func() bool { return w.sent() >= min(n, w.total()) })
+	return w.await(fmt.Sprintf("%d messages", n), func() bool { return w.sent() >= n })
 }

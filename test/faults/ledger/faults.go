@@ -1,8 +1,8 @@
 package ledger
 
 import (
+	"cmp"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -40,19 +40,30 @@ func (f *Faults) Begin(kind string) (end func()) {
 }
 
 // explain finds the fault that explains why a message that was met at first was met
-// again then: one that began before the second time and still showed after the
-// first. It counts the copy at the latest of those.
+// again then, and counts the copy there: the first one that began between the two; else
+// the last one that went on at first; else the last one whose echo did.
 func (f *Faults) explain(first, then time.Time) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, one := range slices.Backward(f.list) {
-		lasted := one.end.IsZero() || one.end.Add(f.Echo).After(first)
-		if one.begin.Before(then) && lasted {
+	var during, echo *fault
+	for _, one := range f.list {
+		switch {
+		case !one.begin.Before(then):
+		case !one.begin.Before(first):
 			one.copies++
 			return true
+		case one.end.IsZero() || one.end.After(first):
+			during = one
+		case one.end.Add(f.Echo).After(first):
+			echo = one
 		}
 	}
-	return false
+	cause := cmp.Or(during, echo)
+	if cause == nil {
+		return false
+	}
+	cause.copies++
+	return true
 }
 
 // Kinds tells how many faults there were of each kind.

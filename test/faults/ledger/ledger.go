@@ -76,16 +76,12 @@ func NewBook(prefix string, last Place, faults *Faults) *Book {
 	return &Book{prefix: prefix, last: last, faults: faults, copyIDs: map[string]string{}}
 }
 
-// Next is the id of a message that is about to be sent; ok is false when that would be
-// more than limit.
-func (b *Book) Next(limit int) (id string, ok bool) {
+// Next is the id of a message that is about to be sent.
+func (b *Book) Next() (id string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(b.entries) >= limit {
-		return "", false
-	}
 	b.entries = append(b.entries, entry{})
-	return b.prefix + "-" + strconv.Itoa(len(b.entries)-1), true
+	return b.prefix + "-" + strconv.Itoa(len(b.entries)-1)
 }
 
 // Owns tells that an id is of this book.

@@ -115,7 +115,7 @@ func TestCheck(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := &ledger.Faults{Echo: 15 * time.Second}
 				b := ledger.NewBook("m", tt.last, f)
-				id, _ := b.Next(1)
+				id := b.Next()
 				tt.story(b, f, id)
 				a := b.Check()
 				if got := (want{a.Accepted, a.Duplicates, a.SendersOwn, a.Lost, a.Unexplained}); got != tt.want {
@@ -132,8 +132,8 @@ func TestCheck(t *testing.T) {
 func TestOpenCountsAcceptedMessagesOnTheirWay(t *testing.T) {
 	b := ledger.NewBook("m", ledger.Delivered, &ledger.Faults{})
 	var ids []string
-	for id, ok := b.Next(3); ok; id, ok = b.Next(3) {
-		ids = append(ids, id)
+	for range 3 {
+		ids = append(ids, b.Next())
 	}
 	b.Accept(ids[0])
 	b.Accept(ids[1])
@@ -141,8 +141,8 @@ func TestOpenCountsAcceptedMessagesOnTheirWay(t *testing.T) {
 	b.Meet(ids[1], ledger.Delivered, ids[1])
 	b.Meet(ids[2], ledger.Delivered, ids[2])
 	b.Accept(ids[2])
-	if got := b.Open(); len(ids) != 3 || got != 1 {
-		t.Errorf("Open() = %d of %d, want 1 of 3", got, len(ids))
+	if got := b.Open(); got != 1 || b.Sent() != 3 {
+		t.Errorf("Open() = %d of %d, want 1 of 3", got, b.Sent())
 	}
 }
 
@@ -154,4 +154,29 @@ func TestFaultsAreCountedByKind(t *testing.T) {
 	if got := f.Kinds(); got != "2 kill, 1 reset" {
 		t.Errorf("Kinds() = %q", got)
 	}
+}
+
+func TestCopiesAreCountedAtTheFaultThatMadeThem(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &ledger.Faults{Echo: 15 * time.Second}
+		b := ledger.NewBook("m", ledger.Delivered, f)
+		meet := func(id string) { time.Sleep(time.Second); b.Meet(id, ledger.Delivered, id) }
+		f.Begin("before")()
+		during, after, later := b.Next(), b.Next(), b.Next()
+		meet(after)
+		meet(later)
+		endLong := f.Begin("long")
+		meet(during)
+		f.Begin("at once")()
+		time.Sleep(time.Second)
+		endLong()
+		f.Begin("too late for most")()
+		for _, id := range []string{during, after, later} {
+			meet(id)
+		}
+		b.Check()
+		if got, want := f.Copies(), "2 near long, 1 near at once"; got != want {
+			t.Errorf("Copies() = %q, want %q", got, want)
+		}
+	})
 }
