@@ -25,6 +25,7 @@ type reloader struct {
 
 func newReloader(s *sources, m reloadMetrics) *reloader {
 	m.applied.SetToCurrentTime()
+	m.correct.Set(1)
 	return &reloader{sources: s, metrics: m, running: s.cfg}
 }
 
@@ -36,46 +37,39 @@ func (r *reloader) reload(loaded *config.Loaded, err error) {
 		return
 	}
 	changes := config.Changes(r.running, loaded.Config)
-	if len(changes) == 0 {
-		r.log.Info("configuration is read again; nothing in it has changed")
-		r.metrics.count("nothing")
-		return
-	}
-	next, err := r.apply(loaded, changes)
+	next, result, err := r.apply(loaded, changes)
 	if err != nil {
 		r.refuse(err)
 		return
 	}
-	warn(r.log, loaded.Warnings)
-	r.tell(changes)
 	r.running = next
+	r.metrics.correct.Set(1)
+	r.tell(loaded.Warnings, changes)
+	r.metrics.count(result)
 }
 
 // apply makes new flows and swaps them in, when anything has changed that applies
-// without a restart.
-func (r *reloader) apply(loaded *config.Loaded, changes []config.Change) (config.Config, error) {
+// without a restart. It returns the configuration that holds then.
+func (r *reloader) apply(loaded *config.Loaded, changes []config.Change) (next config.Config, result string, err error) {
 	if !slices.ContainsFunc(changes, func(c config.Change) bool { return c.Reload }) {
-		r.metrics.count("nothing")
-		return r.running, nil
+		return r.running, "nothing", nil
 	}
-	next, err := loaded.Onto(r.running)
+	next, err = loaded.Onto(r.running)
 	if err != nil {
-		return next, err
+		return next, "", err
 	}
 	flows, err := newFlows(r.parts, next)
 	if err != nil {
-		return next, err
+		return next, "", err
 	}
 	r.managers.Declare(context.Background(), sendQueues(next))
 	r.now.flows.Store(flows)
-	r.metrics.count("applied")
 	r.metrics.applied.SetToCurrentTime()
-	return next, nil
+	return next, "applied", nil
 }
 
 // refuse tells why a change is not applied, as the command check does.
 func (r *reloader) refuse(err error) {
-	r.metrics.count("refused")
 	problems, ok := errors.AsType[config.Problems](err)
 	if !ok {
 		problems = config.Problems{{Text: err.Error()}}
@@ -84,29 +78,41 @@ func (r *reloader) refuse(err error) {
 		r.log.Error("configuration", placed(p)...)
 	}
 	r.log.Error("change of the configuration is refused as a whole; the running configuration stays", "problems", len(problems))
+	r.metrics.correct.Set(0)
+	r.metrics.count("refused")
 }
 
 // mostTold bounds the lines that one change of the configuration is worth.
 const mostTold = 100
 
-// tell logs what has changed.
-func (r *reloader) tell(changes []config.Change) {
-	applied := 0
+// tell logs what has changed, and what is odd in it.
+func (r *reloader) tell(warnings []config.Problem, changes []config.Change) {
+	waiting := 0
 	for i, c := range changes {
-		if c.Reload {
-			applied++
+		if !c.Reload {
+			waiting++
 		}
-		key := []any{"key", c.Path, "old", c.Old, "new", c.New}
-		switch {
-		case i >= mostTold:
-		case c.Reload:
-			r.log.Info("configuration key is changed", key...)
-		default:
-			r.log.Warn("configuration key is not changed: it takes a restart", key...)
+		if i < mostTold {
+			r.tellOne(c)
 		}
 	}
-	if applied > 0 {
-		r.log.Info("change of the configuration is applied", "keys", applied, "waiting", len(changes)-applied)
+	r.metrics.waiting.Set(float64(waiting))
+	switch applied := len(changes) - waiting; {
+	case len(changes) == 0:
+		r.log.Info("configuration is read again; nothing in it has changed")
+		return
+	case applied > 0:
+		r.log.Info("change of the configuration is applied", "keys", applied, "waiting", waiting)
+	}
+	warn(r.log, warnings)
+}
+
+func (r *reloader) tellOne(c config.Change) {
+	key := []any{"key", c.Path, "old", c.Old, "new", c.New}
+	if c.Reload {
+		r.log.Info("configuration key is changed", key...)
+	} else {
+		r.log.Warn("configuration key is not changed: it takes a restart", key...)
 	}
 }
 
@@ -125,7 +131,8 @@ func placed(p config.Problem) []any {
 // reloadMetrics tell what became of changes of the configuration.
 type reloadMetrics struct {
 	reloads *prometheus.CounterVec
-	applied prometheus.Gauge
+	// applied is a time, correct 1 or 0, waiting a number of keys.
+	applied, correct, waiting prometheus.Gauge
 }
 
 func newReloadMetrics(r prometheus.Registerer) reloadMetrics {
@@ -136,11 +143,17 @@ func newReloadMetrics(r prometheus.Registerer) reloadMetrics {
 		applied: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "gateway_config_applied_timestamp_seconds", Help: "When the configuration that holds was applied, as Unix time.",
 		}),
+		correct: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "gateway_config_correct", Help: "0 while the configuration's files hold what was refused.",
+		}),
+		waiting: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "gateway_config_keys_waiting", Help: "Keys that differ between the files and the running configuration, and take a restart.",
+		}),
 	}
 	for _, result := range []string{"applied", "refused", "nothing"} {
 		m.reloads.WithLabelValues(result)
 	}
-	r.MustRegister(m.reloads, m.applied)
+	r.MustRegister(m.reloads, m.applied, m.correct, m.waiting)
 	return m
 }
 

@@ -121,7 +121,13 @@ func TestBrokenEditIsRefusedWhole(t *testing.T) {
 	if got := s.WaitCalls(t, 1)[0].Authority; got != "old" {
 		t.Errorf("the message goes to %q, want the old destination", got)
 	}
+	if got := g.Metric(t, "gateway_config_correct"); got != 0 {
+		t.Errorf("gateway_config_correct = %v beside a broken file, want 0", got)
+	}
 	apply(t, g, routedTo(vhost, s, "new"))
+	if got := g.Metric(t, "gateway_config_correct"); got != 1 {
+		t.Errorf("gateway_config_correct = %v, want 1", got)
+	}
 	p.put("IN", amqp.Publishing{Body: []byte("<Orders/>")})
 	if got := s.WaitCalls(t, 2)[1].Authority; got != "new" {
 		t.Errorf("the message goes to %q, want the new destination", got)
@@ -189,6 +195,7 @@ func TestKeyThatTakesARestart(t *testing.T) {
 		t.Errorf("log line = %v, want the key with its values", line)
 	}
 	apply(t, g, other("new"))
+	g.WaitMetric(t, "gateway_config_keys_waiting", 1)
 	p.put("OTHER", amqp.Publishing{Body: []byte("<Orders/>")})
 	p.put("IN", amqp.Publishing{MessageId: "m-1", Body: []byte("<Orders/>")})
 	if call := s.WaitCalls(t, 1)[0]; call.Message.GetMessageId() != "m-1" || call.Authority != "new" {
