@@ -66,6 +66,7 @@ var (
 	_ mq.Declarer    = (*Broker)(nil)
 	_ mq.Delayer     = (*Broker)(nil)
 	_ mq.Broadcaster = (*Broker)(nil)
+	_ mq.Admin       = (*Broker)(nil)
 )
 
 // errClosed is what the methods of a closed broker return.

@@ -50,6 +50,13 @@
 // by which the server finds the streams of the group. It is asked for each broadcast,
 // and each queue gets a copy on its own subject.
 //
+// Counting and purging ([mq.Admin]) leave alone what is held back and what somebody has
+// in hand. The server counts both messages in hand and those that were given back as
+// unsettled, so that readers are asked what they have, on
+// _INBOX.mq-held.<queue>; without the permission to publish there and to answer
+// (_INBOX.>), messages in hand are counted, too. A purge takes messages as a reader does,
+// since the server's own purge of a stream would remove all others with them.
+//
 // There are no inboxes ([mq.Inboxer]): a reply by plain NATS would pass neither the
 // queues nor the programs that know them, so that reply queues serve instead.
 // Configuration refuses the reply mode DIRECT.

@@ -33,10 +33,15 @@ type pulls struct {
 
 func newPulls(nc *nats.Conn, info *jetstream.ConsumerInfo, prefetch int) pulls {
 	return pulls{
-		subject:  "$JS.API.CONSUMER.MSG.NEXT." + info.Stream + "." + info.Name,
+		subject:  nextSubject(info),
 		inbox:    nc.NewInbox(),
 		prefetch: prefetch,
 	}
+}
+
+// nextSubject is where messages of a consumer are asked for.
+func nextSubject(info *jetstream.ConsumerInfo) string {
+	return "$JS.API.CONSUMER.MSG.NEXT." + info.Stream + "." + info.Name
 }
 
 // next returns the next request, nil when there is nothing to ask for. It waits

@@ -94,6 +94,7 @@ func (s *Subscription) Close() error {
 		return nil
 	}
 	naks(s.session.nc, s.abandon())
+	_ = s.asked.Unsubscribe()                                                                        // fails when the connection is gone, and it with that
 	if flushErr := s.session.nc.FlushWithContext(ctx); flushErr != nil && !s.session.nc.IsClosed() { // its loss is no fault of Close
 		err = errors.Join(err, fmt.Errorf("flushing what was settled on %q: %w", s.queue, flushErr))
 	}

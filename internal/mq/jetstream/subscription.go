@@ -22,8 +22,9 @@ type Subscription struct {
 	queue   string
 	pulls   pulls
 	sub     *nats.Subscription
-	ackWait time.Duration // of the consumer
-	ahead   time.Duration // how far the server's clock is ahead of ours
+	asked   *nats.Subscription // how many messages are in hand
+	ackWait time.Duration      // of the consumer
+	ahead   time.Duration      // how far the server's clock is ahead of ours
 
 	buffer  chan arrival  // holds what prefetch allows, so that the sender never waits
 	drained chan struct{} // closed when Cancel is through
@@ -110,8 +111,12 @@ func (s *Subscription) start() error {
 		return err
 	}
 	s.sub.SetClosedHandler(func(string) { close(s.drained) })
+	if s.asked, err = s.session.nc.Subscribe(heldSubject(s.queue), s.tellHeld); err != nil {
+		return err
+	}
 	if !s.broker.track(s) {
 		_ = s.sub.Unsubscribe()
+		_ = s.asked.Unsubscribe()
 		return errClosed
 	}
 	s.work.Go(s.watch)
