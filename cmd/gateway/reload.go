@@ -63,6 +63,8 @@ func (r *reloader) apply(loaded *config.Loaded, changes []config.Change) (next c
 		return next, "", err
 	}
 	r.managers.Declare(context.Background(), sendQueues(next))
+	r.managers.SetDisabled(next.MQ.ConsumerParams.DisableManagerIDs)
+	r.managers.SetReading(next.MQ.ConsumerParams.ReadEnabled)
 	r.now.flows.Store(flows)
 	r.metrics.applied.SetToCurrentTime()
 	return next, "applied", nil

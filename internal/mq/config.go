@@ -41,9 +41,9 @@ type ConsumerConfig struct {
 	Prefetch int `yaml:"prefetch"`
 	// ReadEnabled false pauses reading: what is in work is finished, and the rest stays in the
 	// queues. Replies that callers wait for are read all the same. Default true.
-	ReadEnabled bool `yaml:"readEnabled"`
+	ReadEnabled bool `yaml:"readEnabled" reload:"yes"`
 	// DisableManagerIDs are managers that are neither read, sent to nor checked.
-	DisableManagerIDs []string `yaml:"disableManagerIds" alias:"disabledManagerIds"`
+	DisableManagerIDs []string `yaml:"disableManagerIds" reload:"yes" alias:"disabledManagerIds"`
 }
 
 // FailureConfig is mq.failure: what becomes of messages that can't be handled.

@@ -322,3 +322,43 @@ func TestHangupReadsTheConfigurationAtOnce(t *testing.T) {
 		t.Errorf("configuration was applied at %f, and then at %f", before, after)
 	}
 }
+
+func TestReadingIsPausedByAChange(t *testing.T) {
+	t.Parallel()
+	vhost := rabbittest.Shared(t).VHost(t)
+	s, p := gatewaytest.Serve(t, ""), newPartner(t, vhost, "IN")
+	reading := routedTo(vhost, s, "orders")
+	g := gatewaytest.Start(t, reading)
+	g.WaitReady(t, 200)
+	apply(t, g, strings.Replace(reading, "workMode: async", "workMode: async\n  consumerParams: {readEnabled: false}", 1))
+	g.WaitMetric(t, `gateway_queue_subscribed{manager="QM1",queue="IN"}`, 0)
+	p.put("IN", amqp.Publishing{Body: []byte("<Orders/>")})
+	if got := vhost.Messages(t, "IN"); got != 1 {
+		t.Errorf("%d messages in the queue, want the one", got)
+	}
+	apply(t, g, reading)
+	s.WaitCalls(t, 1)
+}
+
+func TestManagerIsTakenOutByAChange(t *testing.T) {
+	t.Parallel()
+	node := rabbittest.Shared(t)
+	first, second := node.VHost(t), node.VHost(t)
+	newPartner(t, first, "OUT", "IN")
+	newPartner(t, second, "OUT", "IN")
+	both := strings.Replace(provider(first, gatewaytest.Serve(t, "")), "queueManager: QM1}", fmt.Sprintf("queueManager: QM1}, {uri: %q, queueManager: QM2}", second.URI()), 1)
+	g := gatewaytest.Start(t, both)
+	for _, m := range []string{"QM1", "QM2"} {
+		g.WaitMetric(t, fmt.Sprintf("gateway_manager_up{manager=%q}", m), 1)
+	}
+	apply(t, g, strings.Replace(both, "workMode: async", "workMode: async\n  consumerParams: {disableManagerIds: QM1}", 1))
+	if err := callEach(t.Context(), client(t, g), 20); err != nil {
+		t.Fatal(err)
+	}
+	gatewaytest.Eventually(t, func() error {
+		if got, other := second.Messages(t, "OUT"), first.Messages(t, "OUT"); got != 20 || other != 0 {
+			return fmt.Errorf("%d messages on the manager that is left and %d on the other, want 20 and 0", got, other)
+		}
+		return nil
+	})
+}
