@@ -101,6 +101,7 @@ func open(cfg Config, opts nats.Options) *Broker {
 		subscriptions: map[*Subscription]bool{},
 		orphans:       map[string][]orphan{},
 	}
+	b.delays.look = b.readyDelays
 	opts.Timeout = b.timeout
 	b.publishing = link{opts: opts, ctx: ctx, changed: b.states.report}
 	b.reading = link{opts: opts, ctx: ctx}
@@ -164,6 +165,7 @@ func (b *Broker) Close() error {
 	for _, s := range open {
 		errs = append(errs, s.Close())
 	}
+	b.delays.close()
 	b.reading.close()
 	b.publishing.close()
 	b.states.close()

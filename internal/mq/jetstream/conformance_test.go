@@ -96,7 +96,7 @@ func (o operator) MakeQueue(t testing.TB, name string) {
 		Retention:   natsjs.WorkQueuePolicy,
 		MaxMsgs:     100_000,
 		MaxBytes:    1 << 30,
-		Discard:     natsjs.DiscardNew,
+		Discard:     natsjs.DiscardOld,
 		Compression: natsjs.S2Compression,
 		AllowMsgTTL: true,
 	}); err != nil {

@@ -36,6 +36,9 @@ func (b *Broker) PublishLater(ctx context.Context, queue string, delay time.Dura
 	if err := checkName(queue); err != nil {
 		return fmt.Errorf("%w: %w", mq.ErrReturned, err)
 	}
+	if m.Expiry != 0 {
+		return fmt.Errorf("message was not sent: one that expires, as this does after %v, can't be held back", m.Expiry)
+	}
 	msg, err := encode(queue, m)
 	if err != nil {
 		return err
@@ -62,7 +65,7 @@ func (b *Broker) PublishLater(ctx context.Context, queue string, delay time.Dura
 
 // schedule publishes msg, to come to the queue after the delay.
 func (b *Broker) schedule(ctx context.Context, s *session, queue string, delay time.Duration, msg *nats.Msg) error {
-	ahead, err := b.delays.ready(ctx, s, queue, b.readyDelays)
+	ahead, err := b.delays.ready(ctx, s, queue)
 	if err != nil {
 		return err
 	}
@@ -99,8 +102,13 @@ func matches(wildcard, subject string) bool {
 
 // delays remembers which queues hold messages back.
 type delays struct {
+	// look makes a queue hold messages back, and returns the server's lead.
+	look func(s *session, queue string) (time.Duration, error)
+
 	mu     sync.Mutex
 	queues map[string]*delayable // guarded by mu
+	closed bool                  // guarded by mu
+	work   sync.WaitGroup        // the looks under way
 }
 
 // delayable is what was found out about a queue on a session.
@@ -116,30 +124,42 @@ type delayable struct {
 // or can't.
 const delayMemory = time.Minute
 
-// ready returns the server's lead once the queue takes schedules. One look at a
+// ready returns the server's lead once the queue holds messages back. One look at a
 // queue serves all who wait for it.
-func (d *delays) ready(ctx context.Context, s *session, queue string, look func(*session, string) (time.Duration, error)) (time.Duration, error) {
-	d.mu.Lock()
-	known := d.queues[queue]
-	mine := known == nil || known.session != s || known.over()
-	if mine {
-		known = &delayable{session: s, done: make(chan struct{})}
-		d.queues[queue] = known
-	}
-	d.mu.Unlock()
-	if mine {
-		known.ahead, known.err = look(s, queue)
-		known.until = time.Now().Add(delayMemory)
-		if known.err != nil && !errors.Is(known.err, mq.ErrNoDelay) {
-			known.until = time.Time{}
-		}
-		close(known.done)
+func (d *delays) ready(ctx context.Context, s *session, queue string) (time.Duration, error) {
+	known := d.join(s, queue)
+	if known == nil {
+		return 0, errClosed
 	}
 	select {
 	case <-known.done:
 		return known.ahead, known.err
 	case <-ctx.Done():
 		return 0, fmt.Errorf("message was not sent: %w", ctx.Err())
+	}
+}
+
+// join returns what is known, or begins to look; nil after close.
+func (d *delays) join(s *session, queue string) *delayable {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return nil
+	}
+	known := d.queues[queue]
+	if known == nil || known.session != s || known.over() {
+		known = &delayable{session: s, done: make(chan struct{})}
+		d.queues[queue] = known
+		d.work.Go(func() { d.run(known, queue) })
+	}
+	return known
+}
+
+func (d *delays) run(k *delayable, queue string) {
+	defer close(k.done)
+	k.ahead, k.err = d.look(k.session, queue)
+	if k.err == nil || errors.Is(k.err, mq.ErrNoDelay) {
+		k.until = time.Now().Add(delayMemory)
 	}
 }
 
@@ -157,4 +177,12 @@ func (d *delays) forget(queue string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	delete(d.queues, queue)
+}
+
+// close waits for the looks under way, whose context is over.
+func (d *delays) close() {
+	d.mu.Lock()
+	d.closed = true
+	d.mu.Unlock()
+	d.work.Wait()
 }
