@@ -26,6 +26,10 @@ func newRequests(s *sources) *requests {
 	})}
 	s.requester = r.requester
 	replies := s.now.handler(replyToRequest)
+	if s.cfg.SharesReplies() {
+		r.readers = append(r.readers, r.requester.Shared(sharedReplies(s)).Run)
+		return r
+	}
 	for _, m := range s.managers.All() {
 		if s.cfg.MQ.SyncReceiver.ReplyToMode == config.ReplyDirect {
 			r.readers = append(r.readers, r.requester.Direct(m, replies).Run)
@@ -54,13 +58,34 @@ func replyQueue(s *sources) mq.Queue {
 	return q
 }
 
-// unclaimed takes the replies that nobody here asked for. Direct reply addresses
-// need none: nobody else knows them.
+// sharedReplies say how instances share reply queues. Those that the configuration names
+// are made as receive queues are; those of callers only in the broker inside the process,
+// where nobody else could.
+func sharedReplies(s *sources) mq.SharedOptions {
+	r := s.cfg.MQ.SyncReceiver
+	o := mq.SharedOptions{
+		Queue: r.DefaultReceiveQueue, Kind: declaredKind(s.cfg), Everywhere: r.ReplyToMode != config.ReplySharedSingle,
+		Instance: s.cfg.MQ.Instance, Allow: s.cfg.AllowReplyQueue(), Replies: s.now.handler(replyToRequest),
+		UnclaimedKind: deadLetterKind(s.cfg.MQ.Failure.Declare), UnclaimedTTL: s.cfg.MQ.Monitoring.Messages.ExpiryListener.Threshold,
+		Listener: s.listenerOptions(),
+	}
+	if s.cfg.MQ.Provider == config.Embedded {
+		o.OwnKind = o.Kind
+	}
+	if r.ReplyToMode == config.ReplySharedSelector {
+		o.Selector = r.SelectorName
+	}
+	return o
+}
+
+// unclaimed takes the replies of a queue of this instance that it did not ask for.
+// Direct reply addresses need none: nobody else knows them.
 func unclaimed(cfg config.Config) *mq.DeadLetters {
-	if cfg.MQ.SyncReceiver.ReplyToMode == config.ReplyDirect {
+	if cfg.MQ.SyncReceiver.ReplyToMode != config.ReplyUnique {
 		return nil
 	}
 	return &mq.DeadLetters{
-		Queue: cfg.ReplyQueue() + ".UNCLAIMED", Kind: deadLetterKind(cfg.MQ.Failure.Declare), Instance: cfg.MQ.Instance,
+		Queue: cfg.ReplyQueue() + ".UNCLAIMED", Kind: deadLetterKind(cfg.MQ.Failure.Declare),
+		TTL: cfg.MQ.Monitoring.Messages.ExpiryListener.Threshold, Instance: cfg.MQ.Instance,
 	}
 }

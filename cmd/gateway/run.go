@@ -168,6 +168,9 @@ func runGateway(ctx context.Context, cfg config.Config, o gatewayOptions) error 
 	for _, l := range listeners {
 		sources.Go(func() error { return l.Run(serving) })
 	}
+	for _, e := range s.expiries() {
+		sources.Go(func() error { return e.Run(serving) })
+	}
 
 	select {
 	case <-ctx.Done():

@@ -81,6 +81,8 @@ type MQConfig struct {
 	Failure mq.FailureConfig `yaml:"failure" reload:"yes"`
 	// SyncReceiver is how a provider gateway gets the replies of its synchronous requests.
 	SyncReceiver mq.SyncReceiverConfig `yaml:"syncReceiver"`
+	// Monitoring looks after messages that lie in their queues.
+	Monitoring mq.MonitoringConfig `yaml:"monitoring"`
 	// ReplyByCorrelID gives the reply of a consumer gateway the CorrelId of its request, where
 	// the service names none, instead of the MsgId. Default false.
 	ReplyByCorrelID bool `yaml:"replyByCorrelId"`
@@ -186,7 +188,13 @@ func Default() Config {
 				Declare: "true",
 				Retry:   mq.RetryConfig{Initial: 200 * time.Millisecond, Max: 5 * time.Minute, Multiplier: 2, Jitter: 0.2},
 			},
-			SyncReceiver: mq.SyncReceiverConfig{DynamicQNameSeparator: ".DQ.", MaxProcessingTime: 30 * time.Second},
+			SyncReceiver: mq.SyncReceiverConfig{
+				ReplyToMode: ReplySharedSingle, DynamicQNameSeparator: ".DQ.", SelectorName: "GWResponseSelector",
+				MaxProcessingTime: 30 * time.Second,
+			},
+			Monitoring: mq.MonitoringConfig{Messages: mq.MessagesConfig{
+				ExpiryListener: mq.ExpiryConfig{Period: 30 * time.Second, Threshold: 5 * time.Minute},
+			}},
 		},
 		Parser: ParserConfig{XML: XMLConfig{MaxDepth: 256}, JSON: JSONConfig{MaxDepth: 128}},
 		GRPC: GRPCConfig{

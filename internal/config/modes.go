@@ -37,11 +37,9 @@ func (c Config) ServesAsync() bool { return c.MQ.WorkMode != flow.Sync }
 // reply. Only a provider gateway does that: always in mode sync, and in mode all
 // when it is said where replies come.
 func (c Config) ServesSync() bool {
-	if c.MQ.SystemType != flow.Provider {
-		return false
-	}
-	replies := c.MQ.SyncReceiver.DefaultReceiveQueue != "" || c.MQ.SyncReceiver.ReplyToMode == ReplyDirect
-	return c.MQ.WorkMode == flow.Sync || c.MQ.WorkMode == flow.All && replies
+	r := c.MQ.SyncReceiver
+	replies := r.DefaultReceiveQueue != "" || len(r.AllowedReplyQueues) > 0 || r.ReplyToMode == ReplyDirect
+	return c.MQ.SystemType == flow.Provider && (c.MQ.WorkMode == flow.Sync || c.MQ.WorkMode == flow.All && replies)
 }
 
 // CallsServices tells whether messages are read from queues and passed on to

@@ -26,6 +26,7 @@ func (c Config) Validate() error {
 		field.Under("mq.failure", validateFailure(c.MQ.Failure)),
 		c.validateModes(),
 		field.Under("mq.syncReceiver", c.validateSyncReceiver()),
+		field.Under("mq.monitoring.messages.expiryListener", c.validateExpiry()),
 		c.validateBounds(),
 		c.validatePorts(),
 		field.Under("grpc.server", c.GRPC.Server.Validate()),

@@ -73,15 +73,49 @@ type RetryConfig struct {
 // SyncReceiverConfig is mq.syncReceiver: how a provider gateway gets the replies of
 // its synchronous requests.
 type SyncReceiverConfig struct {
-	// ReplyToMode is UNIQUE (a reply queue for each instance) or DIRECT (RabbitMQ's direct
-	// reply-to: no queue, lowest latency, at most once). The others are known, so that
-	// they are refused with a reason; not set, it is SHARED_SINGLE.
-	ReplyToMode string `yaml:"replyToMode" enum:"UNIQUE,DIRECT,SHARED_SINGLE,SHARED,SHARED_SELECTOR"`
-	// DefaultReceiveQueue begins the names of reply queues. UNIQUE needs it.
+	// ReplyToMode is how replies come: SHARED_SINGLE, SHARED or SHARED_SELECTOR (a queue that all
+	// instances share), UNIQUE (a reply queue for each instance) or DIRECT (RabbitMQ's direct
+	// reply-to: no queue, lowest latency, at most once). Default SHARED_SINGLE.
+	ReplyToMode string `yaml:"replyToMode" enum:"SHARED_SINGLE,SHARED,SHARED_SELECTOR,UNIQUE,DIRECT"`
+	// DefaultReceiveQueue is the reply queue of requests that name none; in mode UNIQUE, which needs
+	// it, it begins the names of reply queues.
 	DefaultReceiveQueue string `yaml:"defaultReceiveQueue"`
+	// AllowedReplyQueues are patterns of reply queues that requests may name (ReplyToQ) in the
+	// shared modes, * for any run of characters. Default: defaultReceiveQueue; any when that is
+	// not set either.
+	AllowedReplyQueues []string `yaml:"allowedReplyQueues"`
+	// SelectorName is the header that names the instance in mode SHARED_SELECTOR; replies have
+	// to carry it back. Default GWResponseSelector.
+	SelectorName string `yaml:"selectorName"`
 	// DynamicQNameSeparator stands between DefaultReceiveQueue and the suffix of the
 	// instance. Default ".DQ.".
 	DynamicQNameSeparator string `yaml:"dynamicQNameSeparator"`
 	// MaxProcessingTime bounds the wait for a reply, and the life of a request. Default 30s.
 	MaxProcessingTime time.Duration `yaml:"maxProcessingTime"`
+}
+
+// MonitoringConfig is mq.monitoring.
+type MonitoringConfig struct {
+	// Messages are looked after in their queues.
+	Messages MessagesConfig `yaml:"messages"`
+}
+
+// MessagesConfig is mq.monitoring.messages.
+type MessagesConfig struct {
+	// ExpiryListener removes old messages.
+	ExpiryListener ExpiryConfig `yaml:"expiryListener"`
+}
+
+// ExpiryConfig is mq.monitoring.messages.expiry-listener: queues that messages are
+// removed from when they are old.
+type ExpiryConfig struct {
+	// Enable removes them. Default false.
+	Enable bool `yaml:"enable"`
+	// Period is the time between two looks at a queue. Default 30s.
+	Period time.Duration `yaml:"period"`
+	// Threshold is the age, by the timestamp of a message, from which it is removed; also how long
+	// replies stay in a queue of unclaimed ones. Default 5m.
+	Threshold time.Duration `yaml:"threshold"`
+	// Queues to look at. Messages without a timestamp stay.
+	Queues []string `yaml:"queues"`
 }

@@ -24,6 +24,8 @@ type DeadLetters struct {
 	Queue string
 	// Kind is how a missing queue is declared; Existing never declares it.
 	Kind QueueKind
+	// TTL is how long they stay there, where it is declared; 0 is for ever.
+	TTL time.Duration
 	// Instance is the name of this process, for the reader of a dead letter.
 	Instance string
 
@@ -56,7 +58,7 @@ func (dl *DeadLetters) declare(ctx context.Context, on *Manager, queue string) e
 	if _, known := dl.declared.Load(key); known || !ok || dl.Kind == Existing {
 		return nil
 	}
-	if err := declarer.Declare(ctx, Queue{Name: queue, Kind: dl.Kind, Unlimited: true}); err != nil {
+	if err := declarer.Declare(ctx, Queue{Name: queue, Kind: dl.Kind, Unlimited: true, TTL: dl.TTL}); err != nil {
 		return fmt.Errorf("declaring the dead letter queue: %w", err)
 	}
 	dl.declared.Store(key, struct{}{})

@@ -42,6 +42,9 @@ type ListenerOptions struct {
 	Replies bool
 	// Failure says what becomes of messages that failed; it is asked for each of them.
 	Failure func() *Failure
+	// Prepare, when set, is called before each try to subscribe; its error is as one of
+	// subscribing.
+	Prepare func(context.Context) error
 	// NewID makes an id for a message that has none.
 	NewID   func() string
 	Log     *slog.Logger
@@ -120,7 +123,7 @@ func (l *Listener) subscribe(ctx context.Context) Subscription {
 	pauses := reconnecting()
 	told := noTrouble
 	for ctx.Err() == nil {
-		sub, err := l.manager.broker.Subscribe(ctx, l.queue)
+		sub, err := l.open(ctx)
 		if err == nil {
 			l.manager.reach()
 			l.log.Info("reading the queue")
@@ -133,6 +136,16 @@ func (l *Listener) subscribe(ctx context.Context) Subscription {
 		l.manager.sleep(ctx, pauses.NextBackOff())
 	}
 	return nil
+}
+
+// open tries once to subscribe.
+func (l *Listener) open(ctx context.Context) (Subscription, error) {
+	if l.options.Prepare != nil {
+		if err := l.options.Prepare(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return l.manager.broker.Subscribe(ctx, l.queue)
 }
 
 // trouble is why a queue is not read.

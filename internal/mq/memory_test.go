@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -33,17 +34,19 @@ type memory struct {
 	missing  bool // queues are missing
 	declared []mq.Queue
 	states   chan mq.State
+	routes   bool // what is published comes to its queue
+	groups   map[string][]string
 }
 
 func newMemory() *memory {
-	return &memory{queues: map[string]chan *mq.Delivery{}, states: make(chan mq.State, 1)}
+	return &memory{queues: map[string]chan *mq.Delivery{}, states: make(chan mq.State, 1), groups: map[string][]string{}}
 }
 
 func (b *memory) queue(name string) chan *mq.Delivery {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.queues[name] == nil {
-		b.queues[name] = make(chan *mq.Delivery, 100)
+		b.queues[name] = make(chan *mq.Delivery, 1000)
 	}
 	return b.queues[name]
 }
@@ -80,7 +83,51 @@ func (b *memory) Publish(ctx context.Context, to flow.Address, m *flow.Message) 
 	sent := *m
 	sent.To = to
 	b.sent = append(b.sent, sent)
+	if b.routes {
+		return b.route(to.Key, sent)
+	}
 	return ctx.Err()
+}
+
+// route puts a message on a queue that is there.
+func (b *memory) route(queue string, m flow.Message) error {
+	if b.queues[queue] == nil {
+		return mq.ErrReturned
+	}
+	m.Source = flow.Source{Queue: queue, Manager: "M"}
+	b.queues[queue] <- &mq.Delivery{Message: m}
+	return nil
+}
+
+func (b *memory) Join(_ context.Context, group string, q mq.Queue) error {
+	b.queue(q.Name)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.missing {
+		return errors.New("access refused")
+	}
+	b.declared = append(b.declared, q)
+	if !slices.Contains(b.groups[group], q.Name) {
+		b.groups[group] = append(b.groups[group], q.Name)
+	}
+	return nil
+}
+
+func (b *memory) Broadcast(_ context.Context, group string, m *flow.Message) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.groups[group]) == 0 {
+		return mq.ErrReturned
+	}
+	for _, queue := range b.groups[group] {
+		sent := *m
+		sent.To = flow.Address{Exchange: group, Key: queue}
+		b.sent = append(b.sent, sent)
+		if err := b.route(queue, sent); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (b *memory) Subscribe(_ context.Context, q mq.Queue) (mq.Subscription, error) {
@@ -185,14 +232,20 @@ type bench struct {
 }
 
 func newBench() *bench {
-	b := &bench{broker: newMemory(), managers: &mq.Managers{}, registry: prometheus.NewRegistry(), logged: &syncBuffer{}}
+	broker := newMemory()
+	return newBenchOn(broker, broker)
+}
+
+// newBenchOn is a bench on a broker, as it is seen through driver.
+func newBenchOn(broker *memory, driver mq.Broker) *bench {
+	b := &bench{broker: broker, managers: &mq.Managers{}, registry: prometheus.NewRegistry(), logged: &syncBuffer{}}
 	b.log = slog.New(slog.NewTextHandler(b.logged, nil))
 	b.metrics = mq.NewMetrics(b.registry)
-	b.manager = b.add("M", b.broker)
+	b.manager = b.add("M", driver)
 	return b
 }
 
-func (b *bench) add(id string, broker *memory) *mq.Manager {
+func (b *bench) add(id string, broker mq.Broker) *mq.Manager {
 	return b.managers.Add(id, broker, mq.ManagerOptions{Log: b.log, Metrics: b.metrics})
 }
 

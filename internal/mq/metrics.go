@@ -23,6 +23,8 @@ type Metrics struct {
 	replies      *prometheus.CounterVec
 	replyWait    prometheus.Histogram
 	waiting      prometheus.Gauge
+	replyQueues  prometheus.Gauge
+	expired      *prometheus.CounterVec
 }
 
 // NewMetrics registers the metrics; it panics when they are registered already.
@@ -55,7 +57,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14), NativeHistogramBucketFactor: 1.1,
 		}, []string{"manager"}),
 		replies: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "gateway_replies_total", Help: "Replies to synchronous requests: matched, late (nobody waits any more), foreign (of no request of ours).",
+			Name: "gateway_replies_total", Help: "Replies to synchronous requests: matched, late (nobody waits any more), unclaimed (of no request of ours), handed_over, asked.",
 		}, []string{"result"}),
 		replyWait: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "gateway_reply_wait_seconds", Help: "Time from taking a synchronous request to its reply.",
@@ -64,9 +66,15 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		waiting: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "gateway_requests_waiting", Help: "Synchronous requests that wait for their replies.",
 		}),
+		replyQueues: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "gateway_reply_queues_open", Help: "Shared reply queues that this instance reads, or tries to.",
+		}),
+		expired: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "expired_messages_total", Help: "Messages removed from a queue because of their age (expiry-listener).",
+		}, []string{"queue", "manager"}),
 	}
 	r.MustRegister(m.managers, m.checks, m.subscribed, m.inWork, m.settled, m.stale, m.deadLettered, m.published, m.confirm,
-		m.replies, m.replyWait, m.waiting)
+		m.replies, m.replyWait, m.waiting, m.replyQueues, m.expired)
 	return m
 }
 
@@ -85,6 +93,19 @@ func (m *Metrics) listener(queue, manager string) listenerCounts {
 		c.settled[o] = m.settled.WithLabelValues(queue, manager, Outcome(o).String())
 	}
 	return c
+}
+
+// forget drops the series of listeners that have ended for good: callers may name
+// any number of queues, one after the other.
+func (m *Metrics) forget(listeners ...*Listener) {
+	for _, l := range listeners {
+		of := prometheus.Labels{"queue": l.queue.Name, "manager": l.manager.id}
+		m.subscribed.DeletePartialMatch(of)
+		m.inWork.DeletePartialMatch(of)
+		m.settled.DeletePartialMatch(of)
+		m.stale.DeletePartialMatch(of)
+		m.deadLettered.DeletePartialMatch(of)
+	}
 }
 
 // managerCounts are the metrics of one manager, looked up once.
@@ -117,13 +138,18 @@ func (m *Metrics) manager(id string) managerCounts {
 // requesterCounts are the metrics of a requester, looked up once.
 type requesterCounts struct {
 	replies [replyForeign + 1]prometheus.Counter
-	wait    prometheus.Observer
-	waiting prometheus.Gauge
+	// handedOver and asked count replies that were taken for others, on their way.
+	handedOver, asked prometheus.Counter
+	wait              prometheus.Observer
+	waiting, queues   prometheus.Gauge
 }
 
 func (m *Metrics) requester() requesterCounts {
-	c := requesterCounts{wait: m.replyWait, waiting: m.waiting}
-	for whose, name := range [...]string{replyWaited: "matched", replyLate: "late", replyForeign: "foreign"} {
+	c := requesterCounts{
+		wait: m.replyWait, waiting: m.waiting, queues: m.replyQueues,
+		handedOver: m.replies.WithLabelValues("handed_over"), asked: m.replies.WithLabelValues("asked"),
+	}
+	for whose, name := range [...]string{replyWaited: "matched", replyLate: "late", replyGone: "late", replyForeign: "unclaimed"} {
 		c.replies[whose] = m.replies.WithLabelValues(name)
 	}
 	return c

@@ -3,22 +3,22 @@ package mq
 import (
 	"context"
 	"errors"
-	"hash/fnv"
 	"log/slog"
-	"strconv"
 	"time"
 
 	"mqgateway/internal/flow"
 )
 
 // Requester is the target that sends a request to a queue and waits for its
-// reply. Replies come back by a reply queue of this instance ([Requester.Unique]) or
-// by a direct reply address ([Requester.Direct]) of each manager.
+// reply. Replies come back by a reply queue of this instance ([Requester.Unique]), by
+// a direct reply address ([Requester.Direct]) of each manager, or by queues that all
+// instances share ([Requester.Shared]).
 type Requester struct {
 	managers *Managers
 	options  RequesterOptions
 	waiters  *waiters
 	over     balancer
+	shared   *SharedReplies // nil where replies come another way
 	count    requesterCounts
 }
 
@@ -30,22 +30,15 @@ type RequesterOptions struct {
 	Wait time.Duration
 	// Patience is how long a call waits for a manager to become available.
 	Patience time.Duration
-	// Unclaimed takes replies that answer no request of ours; nil drops them, for
-	// direct reply addresses, where nobody else can answer.
+	// Unclaimed takes replies of Unique that answer no request of ours; nil drops them,
+	// for direct reply addresses, where nobody else can answer.
 	Unclaimed *DeadLetters
 	Log       *slog.Logger
 	Metrics   *Metrics
 }
 
-// Tag makes the tag of an instance, which begins the ids that it makes: short, and
-// another one for each name.
-func Tag(instance string) string {
-	h := fnv.New64a()
-	_, _ = h.Write([]byte(instance))
-	return strconv.FormatUint(h.Sum64(), 36)
-}
-
-// NewRequester makes a requester. Its managers are added by Unique or Direct before the first request.
+// NewRequester makes a requester. Its managers are added by Unique, Direct or Shared
+// before the first request.
 func NewRequester(managers *Managers, o RequesterOptions) *Requester {
 	return &Requester{
 		managers: managers, options: o, waiters: newWaiters(o.Tag), count: o.Metrics.requester(),
@@ -54,13 +47,23 @@ func NewRequester(managers *Managers, o RequesterOptions) *Requester {
 }
 
 // Ready tells that a request could be sent now, and its reply be read.
-func (r *Requester) Ready() bool { return anyReady(r.over.routes) }
+func (r *Requester) Ready() bool {
+	if r.shared != nil {
+		return r.shared.ready()
+	}
+	return anyReady(r.over.routes)
+}
 
 // Handle sends the request to in.To and returns its reply. It is a
 // [flow.Handler]. The wait ends with ctx, or after the time of the options, with
 // code ReplyTimeout; an error of code BrokerFailed tells that the request was not
 // sent, or that its reply can't come any more.
 func (r *Requester) Handle(ctx context.Context, in *flow.Message) (*flow.Message, error) {
+	over, done, err := r.routes(in)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	w, err := r.waiters.add(in)
 	if err != nil {
 		return nil, err
@@ -72,7 +75,7 @@ func (r *Requester) Handle(ctx context.Context, in *flow.Message) (*flow.Message
 	defer func() { in.Away = away + time.Since(start) }()
 	within, cancel := context.WithTimeout(ctx, r.options.Wait)
 	defer cancel()
-	a, err := r.exchange(within, w, in)
+	a, err := r.exchange(within, over, w, in)
 	switch {
 	case err == nil:
 		r.count.wait.Observe(time.Since(start).Seconds())
@@ -84,10 +87,19 @@ func (r *Requester) Handle(ctx context.Context, in *flow.Message) (*flow.Message
 	}
 }
 
+// routes are the ways that a request can be sent by, and its reply be read; they are
+// in use until done is called.
+func (r *Requester) routes(in *flow.Message) (over *balancer, done func(), err error) {
+	if r.shared != nil {
+		return r.shared.use(in)
+	}
+	return &r.over, func() {}, nil
+}
+
 // exchange sends the request and waits for its answer. A reply that came before
 // the end is an answer, whatever else went wrong.
-func (r *Requester) exchange(ctx context.Context, w *waiter, in *flow.Message) (answer, error) {
-	err := r.over.send(ctx, w, in)
+func (r *Requester) exchange(ctx context.Context, over *balancer, w *waiter, in *flow.Message) (answer, error) {
+	err := over.send(ctx, w, in)
 	if err == nil {
 		select {
 		case a := <-w.answer:

@@ -1,8 +1,6 @@
 package mq
 
 import (
-	"hash/maphash"
-	"strings"
 	"sync"
 
 	"mqgateway/internal/flow"
@@ -29,8 +27,11 @@ type matched uint8
 const (
 	// replyWaited has a waiter, which got it.
 	replyWaited matched = iota
-	// replyLate answers a request of ours that nobody waits for any more.
+	// replyLate answers a request of ours that ended without a reply.
 	replyLate
+	// replyGone answers a request that was ours, but its id may have been used again
+	// by another instance's: it has its reply already, or its caller chose the id.
+	replyGone
 	// replyForeign answers no request of ours.
 	replyForeign
 )
@@ -44,7 +45,9 @@ type waiters struct {
 	mu       sync.Mutex // guards the rest
 	byID     map[string]*waiter
 	byCorrel map[string]*sharedID
-	gone     history
+	// expired are ids of requests that ended without a reply, answered those of
+	// callers whose requests had one.
+	expired, answered history
 }
 
 // sharedID is a correlation id in use. One that two requests share at a time
@@ -56,11 +59,14 @@ type sharedID struct {
 }
 
 func newWaiters(tag string) *waiters {
-	return &waiters{tag: tag + ".", byID: map[string]*waiter{}, byCorrel: map[string]*sharedID{}, gone: newHistory(goneIDs)}
+	return &waiters{
+		tag: tag, byID: map[string]*waiter{}, byCorrel: map[string]*sharedID{},
+		expired: newHistory(goneIDs), answered: newHistory(goneIDs),
+	}
 }
 
-// goneIDs is how many ids of callers are remembered after their requests are
-// gone, so that a late reply is not taken for a foreign one.
+// goneIDs is how many ids are remembered after their requests are gone, so that a
+// late reply is not taken for a foreign one.
 const goneIDs = 1 << 17
 
 // add registers a request before it is sent. Its message id must not be in use.
@@ -90,32 +96,38 @@ func (ws *waiters) add(m *flow.Message) (*waiter, error) {
 func (ws *waiters) remove(w *waiter) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
-	ws.forget(w)
+	ws.forget(w, false)
 }
 
 // forget is remove for callers that hold mu.
-func (ws *waiters) forget(w *waiter) {
+func (ws *waiters) forget(w *waiter, answered bool) {
 	if ws.byID[w.id] != w {
 		return
 	}
 	delete(ws.byID, w.id)
-	ws.remember(w.id)
+	ws.remember(w.id, answered)
 	shared := ws.byCorrel[w.correlID]
 	if shared == nil {
 		return
 	}
 	if shared.users--; shared.users == 0 {
 		delete(ws.byCorrel, w.correlID)
-		ws.remember(w.correlID)
+		ws.remember(w.correlID, answered)
 	}
 }
 
-// remember keeps an id that can't be told by its tag.
-func (ws *waiters) remember(id string) {
-	if !strings.HasPrefix(id, ws.tag) {
-		ws.gone.add(id)
+// remember keeps the id of a request that is gone, unless its tag tells enough.
+func (ws *waiters) remember(id string, answered bool) {
+	switch {
+	case !answered:
+		ws.expired.add(id)
+	case !ws.made(id):
+		ws.answered.add(id)
 	}
 }
+
+// made tells that this instance made the id.
+func (ws *waiters) made(id string) bool { return tagOf(id) == ws.tag }
 
 // deliver gives a reply, or the reason why it can't be read, to who waits for it.
 func (ws *waiters) deliver(correlID string, a answer) matched {
@@ -123,14 +135,35 @@ func (ws *waiters) deliver(correlID string, a answer) matched {
 	defer ws.mu.Unlock()
 	w := ws.find(correlID)
 	if w == nil {
-		if strings.HasPrefix(correlID, ws.tag) || ws.byCorrel[correlID] != nil || ws.gone.has(correlID) {
-			return replyLate
-		}
-		return replyForeign
+		return ws.past(correlID)
 	}
-	ws.forget(w)
+	ws.forget(w, a.err == nil)
 	w.answer <- a
 	return replyWaited
+}
+
+// whose tells what deliver would do.
+func (ws *waiters) whose(correlID string) matched {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	if ws.find(correlID) != nil {
+		return replyWaited
+	}
+	return ws.past(correlID)
+}
+
+// past tells whose a reply is that nobody waits for here. A caller has heard of an id
+// that we made only when it had its reply: only then can the id be used again.
+func (ws *waiters) past(correlID string) matched {
+	made := ws.made(correlID)
+	switch expired := ws.expired.has(correlID); {
+	case ws.byCorrel[correlID] != nil, made && expired:
+		return replyLate
+	case made, expired, ws.answered.has(correlID):
+		return replyGone
+	default:
+		return replyForeign
+	}
 }
 
 func (ws *waiters) find(correlID string) *waiter {
@@ -150,7 +183,7 @@ func (ws *waiters) lose(via any, err error) {
 	defer ws.mu.Unlock()
 	for _, w := range ws.byID {
 		if w.via == via {
-			ws.forget(w)
+			ws.forget(w, false)
 			w.answer <- answer{err: err}
 		}
 	}
@@ -161,34 +194,4 @@ func (ws *waiters) sentBy(w *waiter, via any) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
 	w.via = via
-}
-
-// history remembers the newest texts of a number, by their hashes.
-type history struct {
-	seed  maphash.Seed
-	known map[uint64]int // hash -> how often it is in order
-	order []uint64       // a ring
-	next  int
-}
-
-func newHistory(size int) history {
-	return history{seed: maphash.MakeSeed(), known: map[uint64]int{}, order: make([]uint64, 0, size)}
-}
-
-func (h *history) add(text string) { h.addHash(maphash.String(h.seed, text)) }
-
-func (h *history) has(text string) bool { return h.known[maphash.String(h.seed, text)] > 0 }
-
-func (h *history) addHash(hash uint64) {
-	h.known[hash]++
-	if len(h.order) < cap(h.order) {
-		h.order = append(h.order, hash)
-		return
-	}
-	old := h.order[h.next]
-	if h.known[old]--; h.known[old] == 0 {
-		delete(h.known, old)
-	}
-	h.order[h.next] = hash
-	h.next = (h.next + 1) % len(h.order)
 }

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"mqgateway/internal/flow"
 )
 
 const (
@@ -123,13 +125,13 @@ func isLabel(label string) bool {
 // pattern is an entry of allowedDestinations, in lower case; * stands for any
 // run of characters. Without a port it allows every port.
 type pattern struct {
-	parts   []string // between the stars
+	flow.Pattern
 	hasPort bool
 }
 
 func newPattern(text string) pattern {
 	text = strings.ToLower(text)
-	return pattern{strings.Split(text, "*"), strings.Contains(text[strings.LastIndexByte(text, ']')+1:], ":")}
+	return pattern{flow.NewPattern(text), strings.Contains(text[strings.LastIndexByte(text, ']')+1:], ":")}
 }
 
 func (p pattern) matches(authority string) bool {
@@ -137,20 +139,5 @@ func (p pattern) matches(authority string) bool {
 	if !p.hasPort {
 		text, _, _, _ = splitAuthority(text) // It has been checked.
 	}
-	first, last := p.parts[0], p.parts[len(p.parts)-1]
-	if len(p.parts) == 1 {
-		return text == first
-	}
-	if len(text) < len(first)+len(last) || !strings.HasPrefix(text, first) || !strings.HasSuffix(text, last) {
-		return false
-	}
-	text = text[len(first) : len(text)-len(last)]
-	for _, part := range p.parts[1 : len(p.parts)-1] {
-		at := strings.Index(text, part)
-		if at < 0 {
-			return false
-		}
-		text = text[at+len(part):]
-	}
-	return true
+	return p.Matches(text)
 }

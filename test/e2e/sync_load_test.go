@@ -186,8 +186,8 @@ func (l *load) everybodyIsAnswered(t *testing.T, requests int) {
 		}
 		return nil
 	})
-	if got := l.metric(t, `gateway_replies_total{result="foreign"}`); got != 0 {
-		t.Errorf("%s: replies counted as foreign = %d, want 0", l.mode, got)
+	if got := l.metric(t, `gateway_replies_total{result="unclaimed"}`); got != 0 {
+		t.Errorf("%s: replies counted as unclaimed = %d, want 0", l.mode, got)
 	}
 	l.nobodyWaits(t)
 }

@@ -16,8 +16,24 @@ import (
 	"mqgateway/test/rabbittest"
 )
 
-// replyQueue is where replies of mode UNIQUE come for [syncProvider].
-const replyQueue = "REPLIES.DQ.gateway-1"
+// replyQueue is where replies of mode UNIQUE come for [syncProvider], sharedQueue
+// where those of the shared modes do.
+const (
+	replyQueue  = "REPLIES.DQ.gateway-1"
+	sharedQueue = "REPLIES"
+)
+
+// queueOf is the reply queue of a mode; empty where there is none.
+func queueOf(mode string) string {
+	switch mode {
+	case "UNIQUE":
+		return replyQueue
+	case "DIRECT":
+		return ""
+	default:
+		return sharedQueue
+	}
+}
 
 // syncProvider is a provider gateway that sends requests to queue OUT and waits
 // for their replies.
@@ -45,7 +61,7 @@ type exchange struct {
 func startExchange(t *testing.T, mode string, wait time.Duration) *exchange {
 	t.Helper()
 	vhost := rabbittest.Shared(t).VHost(t)
-	p := newPartner(t, vhost, "OUT")
+	p := newPartner(t, vhost, "OUT", sharedQueue)
 	g := gatewaytest.Start(t, syncProvider(vhost, mode, wait))
 	g.WaitReady(t, 200)
 	return &exchange{g, p, pb.NewMessageSyncChannelClient(dial(t, g))}
@@ -97,7 +113,7 @@ func send(t *testing.T, r request, m amqp.Publishing) {
 // inEachMode runs a test in each mode of getting replies.
 func inEachMode(t *testing.T, test func(t *testing.T, mode string)) {
 	t.Parallel()
-	for _, mode := range []string{"UNIQUE", "DIRECT"} {
+	for _, mode := range []string{"UNIQUE", "DIRECT", "SHARED_SINGLE", "SHARED", "SHARED_SELECTOR"} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
 			test(t, mode)
@@ -138,8 +154,11 @@ func wantAddress(t *testing.T, r request, mode string) {
 	if r.MessageId == "" || r.CorrelationId == "" {
 		t.Errorf("request has ids %q and %q, want both", r.MessageId, r.CorrelationId)
 	}
-	if mode == "UNIQUE" && r.ReplyTo != replyQueue || mode == "DIRECT" && !strings.HasPrefix(r.ReplyTo, "amq.rabbitmq.reply-to.") {
+	if mode == "DIRECT" && !strings.HasPrefix(r.ReplyTo, "amq.rabbitmq.reply-to.") || mode != "DIRECT" && r.ReplyTo != queueOf(mode) {
 		t.Errorf("ReplyTo of the request = %q in mode %s", r.ReplyTo, mode)
+	}
+	if named := r.Headers["GWResponseSelector"] == "gateway-1"; named != (mode == "SHARED_SELECTOR") {
+		t.Errorf("headers of the request = %v in mode %s", r.Headers, mode)
 	}
 }
 
@@ -202,9 +221,9 @@ func TestUnusualReplies(t *testing.T) {
 		r := <-requests
 
 		send(t, r, amqp.Publishing{CorrelationId: "of somebody else", Body: []byte("foreign"), Headers: amqp.Table{"n": int64(1) << 40}})
-		e.WaitMetric(t, `gateway_replies_total{result="foreign"}`, 1)
-		if mode == "UNIQUE" {
-			got := e.take(replyQueue + ".UNCLAIMED")
+		e.WaitMetric(t, `gateway_replies_total{result="unclaimed"}`, 1)
+		if mode != "DIRECT" {
+			got := e.take(queueOf(mode) + ".UNCLAIMED")
 			if got.CorrelationId != "of somebody else" || string(got.Body) != "foreign" || got.Headers["n"] != int64(1)<<40 {
 				t.Errorf("unclaimed reply = %+v, want it as it was sent", got)
 			}
@@ -225,8 +244,8 @@ func TestUnusualReplies(t *testing.T) {
 		ended = e.call(t.Context(), &pb.ProtoMessage{MessageId: "m-2", Body: "<Order/>"})
 		send(t, <-requests, amqp.Publishing{CorrelationId: "m-2", Body: []byte("<a>\xc3\x28</a>")})
 		wantFailure(t, ended, codes.InvalidArgument, "606")
-		if mode == "UNIQUE" {
-			if got := e.take(replyQueue + ".DLQ"); got.CorrelationId != "m-2" || got.Headers["x-gateway-error-code"] != "606" {
+		if mode != "DIRECT" {
+			if got := e.take(queueOf(mode) + ".DLQ"); got.CorrelationId != "m-2" || got.Headers["x-gateway-error-code"] != "606" {
 				t.Errorf("dead letter = %+v, want the reply that is not text", got)
 			}
 		}
