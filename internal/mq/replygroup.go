@@ -61,27 +61,32 @@ func newReplyGroup(s *SharedReplies, queue string) *replyGroup {
 	return g
 }
 
-// run reads the queue on every manager until ctx ends or it is idle.
+// run reads the queue on every manager until ctx ends or it is idle. What other
+// instances leave is read longer than replies are taken, since claims come by it.
 func (g *replyGroup) run(ctx context.Context) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	count := g.shared.requester.count.queues
 	count.Inc()
 	defer count.Dec()
-	var running sync.WaitGroup
+	hearing, hearNoMore := context.WithCancel(context.WithoutCancel(ctx))
+	defer hearNoMore()
+	taking, takeNoMore := context.WithCancel(ctx)
+	defer takeNoMore()
+	var hearers, takers sync.WaitGroup
 	for _, w := range g.ways {
-		running.Go(func() { _ = w.replies.Run(ctx) })
-		running.Go(func() { _ = w.handed.Run(ctx) })
-		running.Go(func() { w.stayJoined(ctx) })
+		takers.Go(func() { _ = w.replies.Run(taking) })
+		hearers.Go(func() { _ = w.handed.Run(hearing) })
+		hearers.Go(func() { w.stayJoined(hearing) })
 	}
 	select {
 	case <-ctx.Done():
 	case <-g.idled:
 		g.shared.requester.options.Log.Info("reply queue is idle; it is read no more", "queue", g.queue)
-		cancel()
 	}
 	close(g.stopping)
-	running.Wait()
+	takeNoMore()
+	takers.Wait()
+	hearNoMore()
+	hearers.Wait()
 	for _, w := range g.ways {
 		g.shared.options.Listener.Metrics.forget(w.replies, w.handed)
 	}
