@@ -240,6 +240,57 @@ func TestWatcherIsNotFooledByAChangeWhileItLoads(t *testing.T) {
 	})
 }
 
+// TestFilesOfTheDefaultListMayAppear loads those of the list that are there, as the
+// gateway does when it is given none.
+func TestFilesOfTheDefaultListMayAppear(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const application, common = "/deployments/config/application.yml", "/deployments/config/common/common-config.yml"
+		var files sync.Map
+		files.Store(application, strings.Replace(correct("A"), ", password: '${file:password}'", "", 1))
+		read := func(name string) ([]byte, error) {
+			text, ok := files.Load(name)
+			if !ok {
+				return nil, os.ErrNotExist
+			}
+			return []byte(text.(string)), nil
+		}
+		load := func() (*config.Loaded, error) {
+			var there []string
+			for _, name := range []string{application, common} {
+				if _, ok := files.Load(name); ok {
+					there = append(there, name)
+				}
+			}
+			return config.Load(there, config.Options{ReadFile: read})
+		}
+		first, err := load()
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		levels, ended := make(chan string, 10), make(chan error)
+		watcher := config.NewWatcher(first, config.WatchOptions{Load: load, DefaultFiles: true, ReadFile: read})
+		go func() {
+			ended <- watcher.Run(ctx, func(loaded *config.Loaded, _ error) { levels <- loaded.Config.Logging.Level })
+		}()
+		time.Sleep(10 * time.Second)
+		files.Store(common, "logging: {level: debug}")
+		time.Sleep(10 * time.Second)
+		files.Delete(common)
+		time.Sleep(10 * time.Second)
+		cancel()
+		<-ended
+		close(levels)
+		var got []string
+		for level := range levels {
+			got = append(got, level)
+		}
+		if strings.Join(got, " ") != "debug info" {
+			t.Errorf("levels that were loaded = %v, want that of the file that appeared, and then the default again", got)
+		}
+	})
+}
+
 // TestPipesCannotBeReadAgain: what was read from one is gone.
 func TestPipesCannotBeReadAgain(t *testing.T) {
 	t.Parallel()
