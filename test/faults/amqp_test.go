@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"sync"
 	"time"
 
@@ -13,6 +14,8 @@ import (
 // amqpPeer is a program on the broker that knows nothing of the gateway. Its connections go straight to the broker.
 type amqpPeer struct {
 	uri string
+	// wire wraps the connection that letters are put by; nil leaves it as it is.
+	wire func(net.Conn) net.Conn
 
 	mu sync.Mutex // guards all below
 	// line is what letters are put by; nil when there is none.
@@ -36,15 +39,21 @@ var errUnsettled = errors.New("the broker did not confirm")
 
 // put sends a letter to a queue and returns nil once the broker has it there.
 func (p *amqpPeer) put(ctx context.Context, queue string, l letter) error {
+	return p.publish(ctx, queue, amqp.Publishing{
+		MessageId: l.id, CorrelationId: l.correl, ReplyTo: l.replyTo, Headers: l.headers, Body: []byte(l.body),
+	})
+}
+
+// publish is put for a message with any properties.
+func (p *amqpPeer) publish(ctx context.Context, queue string, m amqp.Publishing) error {
 	line, err := p.open()
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, confirmLimit)
 	defer cancel()
-	confirm, err := line.ch.PublishWithDeferredConfirmWithContext(ctx, "", queue, true, false, amqp.Publishing{
-		MessageId: l.id, CorrelationId: l.correl, ReplyTo: l.replyTo, Headers: l.headers, Body: []byte(l.body), DeliveryMode: amqp.Persistent,
-	})
+	m.DeliveryMode = amqp.Persistent
+	confirm, err := line.ch.PublishWithDeferredConfirmWithContext(ctx, "", queue, true, false, m)
 	if err != nil {
 		return err
 	}
@@ -54,7 +63,7 @@ func (p *amqpPeer) put(ctx context.Context, queue string, l letter) error {
 		return err
 	case !ok:
 		return errUnsettled
-	case line.wasReturned(l.id):
+	case line.wasReturned(m.MessageId):
 		return fmt.Errorf("no queue %q", queue)
 	}
 	return nil
@@ -68,7 +77,7 @@ func (p *amqpPeer) open() (*amqpLine, error) {
 		return p.line, nil
 	}
 	p.hangUp()
-	conn, ch, err := connect(p.uri)
+	conn, ch, err := connect(p.uri, p.wire)
 	if err != nil {
 		return nil, err
 	}
@@ -117,9 +126,19 @@ func (l *amqpLine) wasReturned(id string) bool {
 	}
 }
 
-// connect opens a channel on a connection of its own.
-func connect(uri string) (*amqp.Connection, *amqp.Channel, error) {
-	conn, err := amqp.DialConfig(uri, amqp.Config{Heartbeat: 10 * time.Second})
+// connect opens a channel on a connection of its own; wire may be nil.
+func connect(uri string, wire func(net.Conn) net.Conn) (*amqp.Connection, *amqp.Channel, error) {
+	config := amqp.Config{Heartbeat: 10 * time.Second}
+	if wire != nil {
+		config.Dial = func(network, address string) (net.Conn, error) {
+			conn, err := amqp.DefaultDial(10*time.Second)(network, address)
+			if err != nil {
+				return nil, err
+			}
+			return wire(conn), nil
+		}
+	}
+	conn, err := amqp.DialConfig(uri, config)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -145,7 +164,7 @@ func (p *amqpPeer) read(ctx context.Context, queue string, take func(letter)) {
 
 // readOnce returns when the connection is lost, or ctx ends.
 func (p *amqpPeer) readOnce(ctx context.Context, queue string, take func(letter)) error {
-	conn, ch, err := connect(p.uri)
+	conn, ch, err := connect(p.uri, nil)
 	if err != nil {
 		return err
 	}

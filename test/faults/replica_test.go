@@ -63,6 +63,15 @@ func (r *replica) stop(t *testing.T) time.Duration {
 	return time.Since(start)
 }
 
+// told counts the log lines, of all its lives, that begin with the text.
+func (r *replica) told(text string) int {
+	n := 0
+	for _, g := range append(r.past, r.gateway) {
+		n += len(g.Logged(text))
+	}
+	return n
+}
+
 // logged counts the log lines, of all its lives, that have the text somewhere in
 // their error.
 func (r *replica) logged(text string) int {
@@ -83,6 +92,7 @@ const (
 	queueAsk     = "ASK"     // requests for the service
 	queueAnswers = "ANSWERS" // its answers
 	queueOut     = "OUT"     // what callers send and ask
+	queueCopies  = "COPIES"  // where nothing is meant to go
 )
 
 // consumer is a gateway between the queues IN and ASK and the service.
@@ -96,6 +106,7 @@ mq:
     connections: [{uri: "URI", queueManager: QM1, heartbeat: %s}]
     receiveQueue: IN
     receiveQueueSync: ASK
+    sendToCustomDestination: true
 grpc: {server: {serverPort: PORT}, client: {settings: {default: {hostname: 127.0.0.1, port: %s, timeout: 10s}}}}
 routing:
   routeList:
@@ -113,6 +124,7 @@ mq:
   connection:
     connections: [{uri: "URI", queueManager: QM1, heartbeat: %s}]
     sendQueue: OUT
+    sendToCustomDestination: true
   syncReceiver: {replyToMode: UNIQUE, defaultReceiveQueue: REPLIES, maxProcessingTime: 20s}
 grpc: {server: {serverPort: PORT}}
 `, heartbeat)

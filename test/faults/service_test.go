@@ -22,6 +22,8 @@ type service struct {
 	address string
 	// met is told of each message that is handled, just before the answer.
 	met func(in *pb.ProtoMessage)
+	// answer makes the answer to a request.
+	answer func(in *pb.ProtoMessage) *pb.ProtoMessage
 
 	mu      sync.Mutex // guards all below
 	server  *grpc.Server
@@ -35,7 +37,7 @@ type service struct {
 
 func startService(t *testing.T, met func(*pb.ProtoMessage)) *service {
 	t.Helper()
-	s := &service{address: "127.0.0.1:0", met: met, refuse: map[string]codes.Code{}, handled: map[string]int{}}
+	s := &service{address: "127.0.0.1:0", met: met, answer: echo, refuse: map[string]codes.Code{}, handled: map[string]int{}}
 	s.start(t)
 	t.Cleanup(s.kill)
 	return s
@@ -193,5 +195,8 @@ func (c answers) ProcessMessage(ctx context.Context, in *pb.ProtoMessage) (*pb.P
 	if err := c.service.handle(ctx, in); err != nil {
 		return nil, err
 	}
-	return &pb.ProtoMessage{Body: in.GetBody()}, nil
+	return c.service.answer(in), nil
 }
+
+// echo answers with the body of the request.
+func echo(in *pb.ProtoMessage) *pb.ProtoMessage { return &pb.ProtoMessage{Body: in.GetBody()} }

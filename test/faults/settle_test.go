@@ -25,8 +25,13 @@ func (w *world) finish() []row {
 		}
 	})
 	took := time.Since(w.start)
-	w.await("the last messages", func() bool { return w.open() == 0 })
-	w.await("empty queues", w.atRest)
+	quiet := 0
+	w.await("empty queues", func() bool {
+		if quiet++; !w.atRest() {
+			quiet = 0
+		}
+		return quiet > 1
+	})
 	for _, r := range w.replicas() {
 		r.stop(w.t)
 	}
@@ -39,10 +44,11 @@ func (w *world) finish() []row {
 func (w *world) atRest() bool {
 	for _, queue := range w.broker.names(w.t) {
 		if waits(queue) && w.broker.Messages(w.t, queue) > 0 {
-			time.Sleep(time.Second)
+			w.rest(time.Second)
 			return false
 		}
 	}
+	w.rest(time.Second)
 	return true
 }
 
@@ -65,13 +71,18 @@ func (w *world) collect() {
 func (w *world) left(queue string, at ledger.Place, l letter) {
 	id := idOf(l.body)
 	switch {
+	case queue == queueCopies:
+		w.copies++
 	case strings.HasSuffix(queue, ".UNCLAIMED") || strings.HasPrefix(queue, "REPLIES."):
 		return // A reply whose caller was told that there is none.
 	case queue == queueAnswers:
 		w.answered(l)
 	case w.owner(id) != nil:
 		if at == ledger.DeadLettered {
-			w.t.Logf("dead letter %q in %q: %v %v", id, queue, l.headers["x-gateway-error-code"], l.headers["x-gateway-error"])
+			w.letters[id], _ = l.headers["x-gateway-error-code"].(string)
+			if !w.plan.deadLetters {
+				w.t.Logf("dead letter %q in %q: %v", id, queue, l.headers["x-gateway-error"])
+			}
 		}
 		w.owner(id).Meet(id, at, l.id)
 	}

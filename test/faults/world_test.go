@@ -67,6 +67,11 @@ type world struct {
 
 	mu         sync.Mutex // guards complaints
 	complaints []string
+
+	// letters are the error codes of the dead letters, by id; set by finish.
+	letters map[string]string
+	// copies were sent by CC; set by finish.
+	copies int
 }
 
 // newWorld starts brokers' queues, services, gateways and readers.
@@ -74,8 +79,9 @@ func newWorld(t *testing.T, node *rabbittest.Node, kind string, p plan) *world {
 	t.Helper()
 	w := &world{
 		t: t, plan: p, start: time.Now(), broker: newRabbit(t, node, kind), body: order,
-		faults: &ledger.Faults{Echo: 3*p.heartbeat + 5*time.Second},
-		books:  map[string]*ledger.Book{}, paces: map[string]*pace{},
+		letters: map[string]string{},
+		faults:  &ledger.Faults{Echo: 3*p.heartbeat + 5*time.Second},
+		books:   map[string]*ledger.Book{}, paces: map[string]*pace{},
 	}
 	for flow, share := range p.shares {
 		last := ledger.Delivered
