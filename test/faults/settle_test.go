@@ -84,7 +84,11 @@ func (w *world) left(queue string, at ledger.Place, l letter) {
 				w.t.Logf("dead letter %q in %q: %v", id, queue, l.headers["x-gateway-error"])
 			}
 		}
-		w.owner(id).Meet(id, at, l.id)
+		carried := l.id
+		if at == ledger.DeadLettered && l.correl == id {
+			carried = id // the answer to it, which went nowhere
+		}
+		w.owner(id).Meet(id, at, carried)
 	}
 }
 

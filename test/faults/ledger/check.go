@@ -1,6 +1,9 @@
 package ledger
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // Account is the outcome of a flow.
 type Account struct {
@@ -16,12 +19,12 @@ type Account struct {
 	Lost int
 	// Unexplained counts what must not be.
 	Unexplained int
-	// Complaints are the first of them, and of the lost ones.
-	Complaints []string
+	// Complaints are the first of them, and of the lost ones; Copies the first duplicates.
+	Complaints, Copies []string
 }
 
-// mostComplaints is how many an account lists.
-const mostComplaints = 20
+// mostListed is how many an account lists.
+const mostListed = 20
 
 // Check closes the account. Nothing may be written down meanwhile.
 func (b *Book) Check() Account {
@@ -85,32 +88,34 @@ func (b *Book) checkTwoPlaces(a *Account, id string, e entry) {
 		if e.count[place] == 0 || place == b.last {
 			continue
 		}
-		a.Duplicates++
-		if e.tries > 1 {
-			a.SendersOwn++
-			continue
-		}
 		from, to := first, e.first[place]
 		if to.Before(from) {
 			from, to = to, from
 		}
-		if !b.faults.explain(from, to) {
-			a.unexplained("message %q was %s and is %s", id, b.last, place)
-		}
+		b.copy(a, id, e.tries, fmt.Sprintf("%s and %s", b.last, place), from, to)
 	}
 }
 
 func (b *Book) checkCopy(a *Account, c duplicate) {
+	b.copy(a, fmt.Sprintf("%s-%d", b.prefix, c.number), b.entries[c.number].tries, c.place.String(), c.first, c.then)
+}
+
+// copy looks for what explains that a message was met twice.
+func (b *Book) copy(a *Account, id string, tries uint16, where string, first, then time.Time) {
 	a.Duplicates++
-	if b.faults.explain(c.first, c.then) {
-		return
-	}
-	if b.entries[c.number].tries > 1 {
+	cause := b.faults.explain(first, then)
+	if cause == "" && tries > 1 {
 		a.SendersOwn++
+		cause = "its sender"
+	}
+	text := fmt.Sprintf("message %q was %s at %s and again at %s", id, where, first.Format(clock), then.Format(clock))
+	if cause == "" {
+		a.unexplained("%s, and no fault explains it", text)
 		return
 	}
-	a.unexplained("message %s-%d was %s at %s and again at %s, and no fault explains it", b.prefix, c.number, c.place,
-		c.first.Format(clock), c.then.Format(clock))
+	if len(a.Copies) < mostListed {
+		a.Copies = append(a.Copies, text+", near "+cause)
+	}
 }
 
 const clock = "15:04:05.000"
@@ -121,7 +126,7 @@ func (a *Account) unexplained(format string, args ...any) {
 }
 
 func (a *Account) complain(format string, args ...any) {
-	if len(a.Complaints) < mostComplaints {
+	if len(a.Complaints) < mostListed {
 		a.Complaints = append(a.Complaints, fmt.Sprintf(format, args...))
 	}
 }

@@ -41,8 +41,9 @@ func (f *Faults) Begin(kind string) (end func()) {
 
 // explain finds the fault that explains why a message that was met at first was met
 // again then, and counts the copy there: the first one that began between the two; else
-// the last one that went on at first; else the last one whose echo did.
-func (f *Faults) explain(first, then time.Time) bool {
+// the last one that went on at first; else the last one whose echo did. It returns the
+// kind of it, empty when there is none.
+func (f *Faults) explain(first, then time.Time) (kind string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var during, echo *fault
@@ -51,7 +52,7 @@ func (f *Faults) explain(first, then time.Time) bool {
 		case !one.begin.Before(then):
 		case !one.begin.Before(first):
 			one.copies++
-			return true
+			return one.kind
 		case one.end.IsZero() || one.end.After(first):
 			during = one
 		case one.end.Add(f.Echo).After(first):
@@ -60,10 +61,10 @@ func (f *Faults) explain(first, then time.Time) bool {
 	}
 	cause := cmp.Or(during, echo)
 	if cause == nil {
-		return false
+		return ""
 	}
 	cause.copies++
-	return true
+	return cause.kind
 }
 
 // Kinds tells how many faults there were of each kind.
