@@ -112,10 +112,7 @@ func (b *balancer) next(routes, tried []route) route {
 // inTurn is the first route, from one that changes with each message, whose manager has
 // no more unconfirmed messages than the least busy one, but for so many.
 func inTurn(routes []route, turn uint64, ahead int64) route {
-	least := int64(math.MaxInt64)
-	for _, r := range routes {
-		least = min(least, r.manager().load.inFlight.Load())
-	}
+	least := leastInFlight(routes)
 	n := uint64(len(routes))
 	for i := range n {
 		r := routes[(turn+i)%n]
@@ -126,20 +123,39 @@ func inTurn(routes []route, turn uint64, ahead int64) route {
 	return routes[turn%n] // all are busier by now
 }
 
-// considered leaves out, for this message, managers that are slow or have just
-// returned: the less they weigh beside the strongest, the more often. It changes
-// routes.
+func leastInFlight(routes []route) int64 {
+	least := int64(math.MaxInt64)
+	for _, r := range routes {
+		least = min(least, r.manager().load.inFlight.Load())
+	}
+	return least
+}
+
+// considered are the routes that a message may take. Those that weigh less than the
+// strongest, since they are slow or have just returned, get their share by lot, where
+// they are not busier than others. It changes routes.
 func considered(routes []route) []route {
 	var room [16]float64
 	weights := weigh(room[:0], routes)
-	strongest := slices.Max(weights)
-	left := routes[:0]
-	for i, r := range routes {
-		if weights[i] == strongest || weights[i] > strongest*rand.Float64() {
-			left = append(left, r)
-		}
+	strongest, sum := slices.Max(weights), 0.0
+	for _, w := range weights {
+		sum += w
 	}
-	return left
+	lot := rand.Float64() * sum
+	strong := 0
+	for i, r := range routes {
+		if weights[i] == strongest {
+			routes[strong], routes[i] = r, routes[strong]
+			weights[i] = weights[strong]
+			strong++
+			continue
+		}
+		if lot >= 0 && lot < weights[i] && r.manager().load.inFlight.Load() <= leastInFlight(routes) {
+			return routes[i : i+1]
+		}
+		lot -= weights[i]
+	}
+	return routes[:strong]
 }
 
 // weigh appends the weights of the routes' managers.

@@ -82,8 +82,8 @@ func (l *load) averageAt(now int64) float64 {
 // forgotten is what is left of an old value after so many nanoseconds.
 func forgotten(age int64) float64 { return math.Exp(-float64(age) / float64(paceMemory)) }
 
-// weight is the share of messages that a manager is considered for, from minWeight to
-// 1, beside one with the best confirm time.
+// weight is how much a manager is given, from minWeight to 1, which is a full share;
+// best is the best confirm time of all.
 func (l *load) weight(best float64) float64 {
 	if !l.ramping.Load() && l.average() <= bearable(best) {
 		return 1

@@ -246,7 +246,7 @@ func newBenchOn(broker *memory, driver mq.Broker) *bench {
 }
 
 func (b *bench) add(id string, broker mq.Broker) *mq.Manager {
-	return b.managers.Add(id, broker, mq.ManagerOptions{Log: b.log, Metrics: b.metrics})
+	return b.managers.Add(id, broker, mq.ManagerOptions{ReplyWait: replyWait, Log: b.log, Metrics: b.metrics})
 }
 
 // counter reads a metric that has one label set.

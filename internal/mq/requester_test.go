@@ -34,7 +34,7 @@ func newDesk() *desk {
 	r := b.requester(&mq.DeadLetters{Queue: "R.UNCLAIMED", Kind: mq.Quorum})
 	ctx, cancel := context.WithCancel(context.Background())
 	replies := mq.NewListener(b.manager, mq.Queue{Name: "R", Prefetch: 100}, flow.Chain(r.Take, r.FailUnreadable, refuse("unreadable")), mq.ListenerOptions{
-		Concurrency: 4, Grace: flow.Grace(grace), Failure: deadLetters(&mq.DeadLetters{}), NewID: func() string { return "made" }, Log: b.log, Metrics: b.metrics,
+		Replies: true, Concurrency: 4, Grace: flow.Grace(grace), Failure: deadLetters(&mq.DeadLetters{}), NewID: func() string { return "made" }, Log: b.log, Metrics: b.metrics,
 	})
 	r.Unique(b.manager, "R", replies)
 	ended := make(chan struct{})

@@ -21,7 +21,7 @@ var (
 	descDisabled = prometheus.NewDesc("gateway_manager_disabled",
 		"1 while the configuration takes the manager out.", []string{"manager"}, nil)
 	descWeight = prometheus.NewDesc("gateway_manager_weight",
-		"Share of the messages that the manager is considered for; 0 while it gets none.", []string{"manager"}, nil)
+		"How much of a full share of the messages the manager is given, 0 to 1.", []string{"manager"}, nil)
 	descInFlight = prometheus.NewDesc("gateway_manager_in_flight",
 		"Messages published on the manager that have no confirm yet.", []string{"manager"}, nil)
 )
@@ -65,8 +65,8 @@ func number(yes bool) float64 {
 	return 0
 }
 
-// Weight is the share of the messages that m, one of the managers, is considered
-// for, from 0 to 1. It is 0 while it gets none.
+// Weight is how much of a full share of the messages m, one of the managers, is
+// given, from 0 to 1.
 func (ms *Managers) Weight(m *Manager) float64 {
 	var able []route
 	for _, o := range ms.all {
