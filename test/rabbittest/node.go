@@ -94,7 +94,8 @@ func (n *Node) environment() []string {
 	}
 }
 
-// boot starts the server and waits until it takes connections.
+// boot starts the server and waits until it runs: it takes connections some time
+// before it holds itself for running, and treats its queues as lost until then.
 func (n *Node) boot() error {
 	cmd := n.home.install.command(n.dir, server)
 	cmd.Env = n.environment()
@@ -112,6 +113,10 @@ func (n *Node) boot() error {
 			process.kill()
 			return fmt.Errorf("starting RabbitMQ: %w; it printed:\n%s", err, sh.tail())
 		}
+	}
+	if err := sh.awaitRunning(); err != nil {
+		process.kill()
+		return fmt.Errorf("starting RabbitMQ: %w", err)
 	}
 	n.process, n.shell = process, sh
 	return nil

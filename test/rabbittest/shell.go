@@ -62,6 +62,21 @@ func (s *shell) eval(expression string) (string, error) {
 	}
 }
 
+// awaitRunning waits until the server has booted and holds its own node for running,
+// where its version tells the difference.
+func (s *shell) awaitRunning() error {
+	const running = "rabbit:is_booted() andalso (catch rabbit_nodes:is_running(node())) =/= false"
+	for deadline := time.Now().Add(bootLimit); ; time.Sleep(20 * time.Millisecond) {
+		answer, err := s.eval(running)
+		if err != nil || answer == "true" {
+			return err
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("waiting until the node runs: it answers %s; it printed:\n%s", answer, s.tail())
+		}
+	}
+}
+
 // Write takes what the server prints.
 func (s *shell) Write(p []byte) (int, error) {
 	s.mu.Lock()
