@@ -83,6 +83,16 @@ func closedBroker(f *fixture) {
 			return delayer.PublishLater(ctx, queue, time.Minute, message("late"))
 		}
 	}
+	if admin, ok := b.(mq.Admin); ok {
+		calls["Inspect"] = func(ctx context.Context) error {
+			_, err := admin.Inspect(ctx, queue)
+			return err
+		}
+		calls["Purge"] = func(ctx context.Context) error {
+			_, err := admin.Purge(ctx, queue)
+			return err
+		}
+	}
 	for name, call := range calls {
 		if err := call(f.ctx()); err == nil || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, mq.ErrUnknown) {
 			f.Errorf("%s after Close = %v, want an error that says so", name, err)

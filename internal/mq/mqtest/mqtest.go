@@ -148,7 +148,7 @@ func Run(t *testing.T, newHarness func(t *testing.T) Harness, features Features)
 	t.Run("connection", func(t *testing.T) {
 		for _, rules := range [][]rule{
 			contentRules, publishRules, poisonRules, queueRules, receiveRules, settleRules, lossRules, closeRules, inboxRules,
-			broadcastRules, delayRules,
+			broadcastRules, delayRules, adminRules,
 		} {
 			s.run(t, rules, (*testing.T).Parallel)
 		}

@@ -33,6 +33,7 @@ var (
 	_ mq.Declarer    = (*Broker)(nil)
 	_ mq.Broadcaster = (*Broker)(nil)
 	_ mq.Delayer     = (*Broker)(nil)
+	_ mq.Admin       = (*Broker)(nil)
 	_ mq.Inboxer     = (*Broker)(nil)
 )
 

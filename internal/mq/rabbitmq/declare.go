@@ -40,11 +40,8 @@ func (b *Broker) asking(ctx context.Context) (*session, error) {
 // ensure looks a queue up, and makes it when it is missing and may be made. Each
 // question has a channel of its own, since a negative answer closes it.
 func (s *session) ensure(ctx context.Context, q mq.Queue) error {
-	if len(q.Name) > maxShort {
-		return fmt.Errorf("queue %q: the name has %d bytes; the limit is %d", clip(q.Name), len(q.Name), maxShort)
-	}
-	if strings.HasPrefix(q.Name, directReplyTo) {
-		return fmt.Errorf("%w: %q: it is a reply address of RabbitMQ", mq.ErrNoQueue, clip(q.Name))
+	if err := checkQueue(q.Name); err != nil {
+		return err
 	}
 	_, err := s.lookUp(ctx, q.Name)
 	switch {
@@ -61,6 +58,17 @@ func (s *session) ensure(ctx context.Context, q mq.Queue) error {
 	return nil
 }
 
+// checkQueue refuses what can't be the name of a queue.
+func checkQueue(name string) error {
+	if len(name) > maxShort {
+		return fmt.Errorf("queue %q: the name has %d bytes; the limit is %d", clip(name), len(name), maxShort)
+	}
+	if strings.HasPrefix(name, directReplyTo) {
+		return fmt.Errorf("%w: %q: it is a reply address of RabbitMQ", mq.ErrNoQueue, clip(name))
+	}
+	return nil
+}
+
 // declare makes a durable queue.
 func (s *session) declare(ctx context.Context, name string, args amqp.Table) error {
 	return s.aside(ctx, func(ch *throwAway) error {
@@ -69,16 +77,18 @@ func (s *session) declare(ctx context.Context, name string, args amqp.Table) err
 	})
 }
 
-// lookUp counts the consumers of a queue. A missing one is the broker's exception
-// [amqp.NotFound].
-func (s *session) lookUp(ctx context.Context, queue string) (consumers int, err error) {
-	var count atomic.Int64 // the question may outlast ctx
-	err = s.aside(ctx, func(ch *throwAway) error {
+// lookUp asks about a queue. A missing one is the broker's exception [amqp.NotFound].
+func (s *session) lookUp(ctx context.Context, queue string) (mq.QueueInfo, error) {
+	var info atomic.Pointer[mq.QueueInfo] // the question may outlast ctx
+	err := s.aside(ctx, func(ch *throwAway) error {
 		found, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil)
-		count.Store(int64(found.Consumers))
+		info.Store(&mq.QueueInfo{Messages: found.Messages, Consumers: found.Consumers})
 		return err
 	})
-	return int(count.Load()), err
+	if err != nil {
+		return mq.QueueInfo{}, err
+	}
+	return *info.Load(), nil
 }
 
 // arguments are those of a new queue. Servers before 4.0 take a delivery limit

@@ -50,12 +50,12 @@ func (s *subscription) guard(cancels <-chan string, silence time.Duration) {
 func (s *subscription) look(unreadBefore bool) (unread bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
-	consumers, err := s.session.lookUp(ctx, s.queue)
+	queue, err := s.session.lookUp(ctx, s.queue)
 	switch {
 	case isCode(err, amqp.NotFound):
 		s.forget(errDeleted)
 	case err != nil: // nobody can tell for now
-	case consumers == 0 && s.acks.inWork.Load() == 0:
+	case queue.Consumers == 0 && s.acks.inWork.Load() == 0:
 		if unreadBefore {
 			s.forget(errForgotten)
 		}
