@@ -50,6 +50,8 @@ type flows struct {
 	// router is nil where no microservices are called.
 	router  *routing.Router
 	failure *mq.Failure
+	// allowReplyQueue is [config.Config.AllowReplyQueue].
+	allowReplyQueue func(queue string) error
 	// handlers are the flows by name.
 	handlers map[string]flow.Handler
 }
@@ -58,7 +60,7 @@ type flows struct {
 func newFlows(p *parts, cfg config.Config) (*flows, error) {
 	f := &flows{
 		parts: p, cfg: cfg, failure: failure(cfg), handlers: map[string]flow.Handler{},
-		outbound: mapping.NewOutbound(outboundOptions(cfg, p.managers)),
+		outbound: mapping.NewOutbound(outboundOptions(cfg, p.managers)), allowReplyQueue: cfg.AllowReplyQueue(),
 	}
 	if cfg.CallsServices() {
 		router, err := routing.New(cfg.Routing, cfg.RoutingOptions())

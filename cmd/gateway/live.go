@@ -31,5 +31,8 @@ func (l *live) request(p *gateway.ProtoMessage, call *flow.Call) (*flow.Message,
 	return l.flows.Load().outbound.Request(p, call)
 }
 
+// allowReplyQueue tells why a request may not name a queue for its reply; nil where it may.
+func (l *live) allowReplyQueue(queue string) error { return l.flows.Load().allowReplyQueue(queue) }
+
 // failure says what becomes of messages that fail now.
 func (l *live) failure() *mq.Failure { return l.flows.Load().failure }

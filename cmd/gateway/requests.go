@@ -65,7 +65,7 @@ func sharedReplies(s *sources) mq.SharedOptions {
 	r := s.cfg.MQ.SyncReceiver
 	o := mq.SharedOptions{
 		Queue: r.DefaultReceiveQueue, Kind: declaredKind(s.cfg), Everywhere: r.ReplyToMode != config.ReplySharedSingle,
-		Instance: s.cfg.MQ.Instance, Allow: s.cfg.AllowReplyQueue(), Replies: s.now.handler(replyToRequest),
+		Instance: s.cfg.MQ.Instance, Allow: s.now.allowReplyQueue, Replies: s.now.handler(replyToRequest),
 		UnclaimedKind: deadLetterKind(s.cfg.MQ.Failure.Declare), UnclaimedTTL: s.cfg.MQ.Monitoring.Messages.ExpiryListener.Threshold,
 		Listener: s.listenerOptions(),
 	}

@@ -362,3 +362,20 @@ func TestManagerIsTakenOutByAChange(t *testing.T) {
 		return nil
 	})
 }
+
+// TestReplyQueueMayNotBeTheNewSendQueue: the gateway would read its own requests.
+func TestReplyQueueMayNotBeTheNewSendQueue(t *testing.T) {
+	t.Parallel()
+	vhost := rabbittest.Shared(t).VHost(t)
+	newPartner(t, vhost, "OUT", "NEXT")
+	config := strings.Replace(syncProvider(vhost, "SHARED", longWait), "defaultReceiveQueue: REPLIES, ", "", 1)
+	g := gatewaytest.Start(t, config)
+	g.WaitReady(t, 200)
+	apply(t, g, strings.Replace(config, "sendQueue: OUT", "sendQueue: NEXT", 1))
+	_, err := pb.NewMessageSyncChannelClient(dial(t, g)).ProcessMessage(t.Context(), &pb.ProtoMessage{
+		Body: "<Orders/>", SystemHeaders: map[string]string{"ReplyToQ": "NEXT"},
+	})
+	if codeOf(err) != "606" || !strings.Contains(err.Error(), "other messages") {
+		t.Errorf("call ended with %v, want 606: the queue is the send queue", err)
+	}
+}
