@@ -11,8 +11,8 @@ import (
 // unlocked: removing it would let two processes lock two files of its name.
 const lockFile = "lock"
 
-// errLocked is what lockExclusively returns when somebody has the lock.
-var errLocked = errors.New("locked")
+// ErrLocked tells that another process has the directory of an embedded broker.
+var ErrLocked = errors.New("used by another process: stop that one, or give this one a directory of its own (mq.embedded.directory)")
 
 // lock takes the directory for this process, and returns what gives it back. The
 // operating system does that, too, when the process ends in any way.
@@ -22,9 +22,8 @@ func lock(directory string) (unlock func() error, err error) {
 		return nil, fmt.Errorf("locking the directory of the embedded broker: %w", err)
 	}
 	switch err := lockExclusively(file); {
-	case errors.Is(err, errLocked):
-		return nil, errors.Join(fmt.Errorf("directory %q of the embedded broker is used by another process: stop that one, or give this one a directory of its own (mq.embedded.directory)",
-			directory), file.Close())
+	case errors.Is(err, ErrLocked):
+		return nil, errors.Join(fmt.Errorf("directory %q of the embedded broker is %w", directory, err), file.Close())
 	case err != nil:
 		return nil, errors.Join(fmt.Errorf("locking the directory %q of the embedded broker: %w", directory, err), file.Close())
 	}
