@@ -92,7 +92,7 @@ func newRootCommand() *cobra.Command {
 		return withHint(err, "see '"+cmd.CommandPath()+" --help'")
 	})
 	root.AddCommand(run, newCheckCommand(), newConfigCommand(), newRouteCommand(), newTestCommand(),
-		newDemoCommand(), newVersionCommand())
+		newDLQCommand(), newDemoCommand(), newVersionCommand())
 	return root
 }
 
