@@ -80,13 +80,15 @@ func toldBy(err error) error {
 }
 
 // ask sends a request of a microservice and waits for its reply. One that fails is not
-// tried again: its caller was told.
+// tried again, since it may have been handled, unless the gateway was stopping.
 func (w *world) ask(ctx context.Context, id string) error {
 	ctx, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()
 	book := w.books[outSync]
 	reply, err := pb.NewMessageSyncChannelClient(w.callers.next()).ProcessMessage(ctx, &pb.ProtoMessage{MessageId: id, Body: w.body(id)})
 	switch {
+	case codeOf(err) == "607":
+		return err // it was not begun
 	case status.Code(err) == codes.Unavailable || status.Code(err) == codes.DeadlineExceeded:
 		return fmt.Errorf("%w: %w", errTold, err)
 	case err != nil:

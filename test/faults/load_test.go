@@ -63,7 +63,7 @@ func (l *load) send(ctx context.Context, id string) {
 			l.book.Accept(id)
 			return
 		case errors.Is(err, errTold):
-			l.book.Refuse(id)
+			l.book.Refuse(id, err.Error())
 			_ = wait(ctx, time.Second) // who hears no does not ask again at once
 			return
 		}

@@ -198,7 +198,7 @@ func (p *poisoner) accepted(flow, id string, err error) {
 	p.w.books[flow].Try(id)
 	if err != nil {
 		p.w.books[flow].Complain("poison %q was not taken by the broker: %v", id, err)
-		p.w.books[flow].Refuse(id)
+		p.w.books[flow].Refuse(id, err.Error())
 		return
 	}
 	p.w.books[flow].Accept(id)
@@ -227,7 +227,7 @@ func (p *poisoner) call(ctx context.Context, flow string, kind outPoison) {
 	if err == nil {
 		book.Accept(id)
 	} else {
-		book.Refuse(id)
+		book.Refuse(id, err.Error())
 	}
 	if got := codeOf(err); kind.call != either && got != kind.call {
 		book.Complain("%s: call %q ended with %s, %v; want %s", kind.name, id, got, err, kind.call)

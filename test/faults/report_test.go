@@ -36,6 +36,9 @@ func (w *world) rows(took time.Duration) []row {
 		for _, text := range a.Complaints {
 			w.t.Errorf("%s: %s", flow, text)
 		}
+		for why, n := range a.Refusals {
+			w.t.Logf("%s: %d times %s", flow, n, why)
+		}
 		for _, text := range a.Copies {
 			w.t.Logf("%s: %s", flow, text)
 		}

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"fmt"
+	"maps"
 	"time"
 )
 
@@ -21,6 +22,8 @@ type Account struct {
 	Unexplained int
 	// Complaints are the first of them, and of the lost ones; Copies the first duplicates.
 	Complaints, Copies []string
+	// Refusals counts why messages were refused.
+	Refusals map[string]int
 }
 
 // mostListed is how many an account lists.
@@ -30,7 +33,7 @@ const mostListed = 20
 func (b *Book) Check() Account {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	a := Account{Sent: len(b.entries)}
+	a := Account{Sent: len(b.entries), Refusals: maps.Clone(b.refusals)}
 	for n, e := range b.entries {
 		b.checkEntry(&a, fmt.Sprintf("%s-%d", b.prefix, n), e)
 	}

@@ -8,6 +8,7 @@ package ledger
 
 import (
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -48,8 +49,10 @@ type Book struct {
 	copies  []duplicate
 	strange []string // what can't be
 	copyIDs map[string]string
-	open    int
-	placed  int
+	// refusals counts why messages were refused.
+	refusals map[string]int
+	open     int
+	placed   int
 }
 
 // entry is one message.
@@ -73,7 +76,7 @@ type duplicate struct {
 // NewBook opens the account of a flow, whose messages end at last and have ids that
 // begin with prefix.
 func NewBook(prefix string, last Place, faults *Faults) *Book {
-	return &Book{prefix: prefix, last: last, faults: faults, copyIDs: map[string]string{}}
+	return &Book{prefix: prefix, last: last, faults: faults, copyIDs: map[string]string{}, refusals: map[string]int{}}
 }
 
 // Next is the id of a message that is about to be sent.
@@ -114,8 +117,16 @@ func (b *Book) Accept(id string) {
 }
 
 // Refuse writes down that the sender was told that the message is not taken, or not
-// answered.
-func (b *Book) Refuse(id string) { b.change(id, func(e *entry) { e.refused = true }) }
+// answered, and why.
+func (b *Book) Refuse(id, why string) {
+	b.change(id, func(e *entry) {
+		e.refused = true
+		b.refusals[special.ReplaceAllString(why, "…")]++
+	})
+}
+
+// special is what differs between refusals of one kind.
+var special = regexp.MustCompile(`"[^"]*"|[0-9]{2,}`)
 
 // Complain writes down something that must not be.
 func (b *Book) Complain(format string, args ...any) {

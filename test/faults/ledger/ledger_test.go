@@ -34,7 +34,7 @@ func TestCheck(t *testing.T) {
 		}, want{accepted: 1}},
 		{"refused and delivered", ledger.Delivered, func(b *ledger.Book, _ *ledger.Faults, id string) {
 			b.Try(id)
-			b.Refuse(id)
+			b.Refuse(id, "no")
 			deliver(b, id)
 		}, want{}},
 		{"sender heard nothing", ledger.Delivered, func(b *ledger.Book, _ *ledger.Faults, id string) { b.Try(id) }, want{unexplained: 1}},
