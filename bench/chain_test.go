@@ -115,7 +115,6 @@ func consumer(tb testing.TB) (pass func()) {
 		middleware.Recover,
 		mapping.Text{}.Middleware,
 		router.Middleware,
-		counts.Retry("queue-to-service", middleware.RetryOptions{}),
 	)
 	b := newMemory()
 	metrics := mq.NewMetrics(prometheus.NewRegistry())

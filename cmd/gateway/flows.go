@@ -2,7 +2,6 @@ package main
 
 import (
 	"log/slog"
-	"time"
 
 	"mqgateway/internal/config"
 	"mqgateway/internal/flow"
@@ -36,8 +35,6 @@ type parts struct {
 	answerer  *mq.Answerer
 	// requester is nil where no synchronous calls are served.
 	requester *mq.Requester
-	// stopping is closed when no more messages are taken.
-	stopping <-chan struct{}
 }
 
 // flows are the flows of a gateway by one configuration, which never changes: see
@@ -85,7 +82,6 @@ func (f *flows) queueToService() flow.Handler {
 		middleware.Recover,
 		bodyText(f.cfg).Middleware,
 		f.router.Middleware,
-		f.counts.Retry(queueToService, f.retryOptions()),
 	)
 }
 
@@ -99,7 +95,6 @@ func (f *flows) requestToService() flow.Handler {
 		bodyText(f.cfg).Middleware,
 		f.outbound.Answerable,
 		f.router.Middleware,
-		f.counts.Retry(requestToService, f.retryOptions()),
 	)
 }
 
@@ -137,24 +132,21 @@ func bodyText(cfg config.Config) mapping.Text {
 	return mapping.Text{MaxLength: cfg.MQ.MaxMsgLength, SkipDeclaration: cfg.Parser.XML.SkipDeclaration}
 }
 
-// retryInPlace bounds how long a message is retried unacknowledged. RabbitMQ
-// closes the channel of a delivery that waits for 30 minutes
-// (https://www.rabbitmq.com/docs/consumers#acknowledgement-timeout).
-const retryInPlace = 15 * time.Minute
-
-func (f *flows) retryOptions() middleware.RetryOptions {
-	r := f.cfg.MQ.Failure.Retry
-	return middleware.RetryOptions{
-		Initial: r.Initial, Max: r.Max, Multiplier: r.Multiplier, Jitter: r.Jitter,
-		For: retryInPlace, Stopping: f.stopping, Log: f.log,
+// failure says what becomes of messages that can't be handled.
+func failure(cfg config.Config) *mq.Failure {
+	return &mq.Failure{
+		FailureConfig: cfg.MQ.Failure, Park: mayPark(cfg),
+		DeadLetters: &mq.DeadLetters{
+			Queue: cfg.MQ.Failure.DeadLetterQueue, Kind: deadLetterKind(cfg.MQ.Failure.Declare), Instance: cfg.MQ.Instance,
+		},
 	}
 }
 
-// failure says what becomes of messages that can't be handled.
-func failure(cfg config.Config) *mq.Failure {
-	return &mq.Failure{DeadLetters: &mq.DeadLetters{
-		Queue: cfg.MQ.Failure.DeadLetterQueue, Kind: deadLetterKind(cfg.MQ.Failure.Declare), Instance: cfg.MQ.Instance,
-	}}
+// mayPark tells whether failed messages may wait outside of the process. RabbitMQ
+// needs a quorum queue for each length of pause.
+func mayPark(cfg config.Config) bool {
+	declares := cfg.MQ.Provider != config.RabbitMQ || deadLetterKind(cfg.MQ.Failure.Declare) == mq.Quorum
+	return declares && !cfg.MQ.ConsumerParams.Ordered
 }
 
 // sendQueues are the queues that are published to and may be declared.

@@ -36,3 +36,12 @@ func (l *live) allowReplyQueue(queue string) error { return l.flows.Load().allow
 
 // failure says what becomes of messages that fail now.
 func (l *live) failure() *mq.Failure { return l.flows.Load().failure }
+
+// replyFailure says what becomes of replies that can't be given to who waits for
+// them: they are kept at hand, since nobody waits for long.
+func (l *live) replyFailure() *mq.Failure {
+	return &mq.Failure{
+		FailureConfig: mq.FailureConfig{OnExhausted: mq.Requeue},
+		DeadLetters:   l.failure().DeadLetters,
+	}
+}

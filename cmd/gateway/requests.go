@@ -36,7 +36,7 @@ func newRequests(s *sources) *requests {
 			continue
 		}
 		queue := replyQueue(s)
-		listener := s.replyListener(m, queue, replies)
+		listener := s.listener(m, queue, replies, s.replies())
 		r.requester.Unique(m, queue.Name, listener)
 		r.readers = append(r.readers, listener.Run)
 	}
@@ -67,7 +67,7 @@ func sharedReplies(s *sources) mq.SharedOptions {
 		Queue: r.DefaultReceiveQueue, Kind: declaredKind(s.cfg), Everywhere: r.ReplyToMode != config.ReplySharedSingle,
 		Instance: s.cfg.MQ.Instance, Allow: s.now.allowReplyQueue, Replies: s.now.handler(replyToRequest),
 		UnclaimedKind: deadLetterKind(s.cfg.MQ.Failure.Declare), UnclaimedTTL: s.cfg.MQ.Monitoring.Messages.ExpiryListener.Threshold,
-		Listener: s.listenerOptions(),
+		Listener: s.complete(s.replies()),
 	}
 	if s.cfg.MQ.Provider == config.Embedded {
 		o.OwnKind = o.Kind

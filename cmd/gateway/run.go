@@ -119,7 +119,6 @@ func runGateway(ctx context.Context, cfg config.Config, o gatewayOptions) error 
 	p := &parts{
 		options: o, log: log, counts: counts, metrics: queues, managers: managers, publisher: publisher, callers: callers,
 		answerer: mq.NewAnswerer(mq.AnswererOptions{Publisher: publisher, Managers: managers, Failure: now.failure, Log: log}),
-		stopping: serving.Done(),
 	}
 	s := &sources{parts: p, cfg: cfg, now: now}
 	requests := newRequests(s)

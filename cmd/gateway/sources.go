@@ -23,30 +23,37 @@ func (s *sources) listeners() []*mq.Listener {
 	var all []*mq.Listener
 	for _, m := range s.managers.All() {
 		for _, name := range s.cfg.AsyncQueues() {
-			all = append(all, s.listener(m, s.queue(name), toService))
+			all = append(all, s.listener(m, s.queue(name), toService, s.failing(queueToService)))
 		}
 		for _, name := range s.cfg.SyncQueues() {
-			all = append(all, s.listener(m, s.queue(name), answering))
+			all = append(all, s.listener(m, s.queue(name), answering, s.failing(requestToService)))
 		}
 	}
 	return all
 }
 
-func (s *sources) listener(m *mq.Manager, q mq.Queue, h flow.Handler) *mq.Listener {
-	return mq.NewListener(m, q, h, s.listenerOptions())
+func (s *sources) listener(m *mq.Manager, q mq.Queue, h flow.Handler, o mq.ListenerOptions) *mq.Listener {
+	return mq.NewListener(m, q, h, s.complete(o))
 }
 
-// replyListener reads a queue of replies that callers wait for.
-func (s *sources) replyListener(m *mq.Manager, q mq.Queue, h flow.Handler) *mq.Listener {
-	o := s.listenerOptions()
-	o.Replies = true
-	return mq.NewListener(m, q, h, o)
+// complete adds what all listeners have to what each of them has.
+func (s *sources) complete(o mq.ListenerOptions) mq.ListenerOptions {
+	o.Concurrency, o.Grace = s.cfg.MQ.ConsumerParams.Concurrency, flow.Grace(s.cfg.TerminationGracePeriod)
+	o.NewID, o.Log, o.Metrics = mapping.NewID, s.log, s.metrics
+	o.DeliveryLimit = s.cfg.MQ.Provider == config.RabbitMQ
+	return o
 }
 
-func (s *sources) listenerOptions() mq.ListenerOptions {
+// replies are queues of replies that callers wait for.
+func (s *sources) replies() mq.ListenerOptions {
+	return mq.ListenerOptions{Flow: replyToRequest, Failure: s.now.replyFailure, Replies: true}
+}
+
+// failing says what becomes of the messages of a flow that fail.
+func (s *sources) failing(flowName string) mq.ListenerOptions {
 	return mq.ListenerOptions{
-		Concurrency: s.cfg.MQ.ConsumerParams.Concurrency, Grace: flow.Grace(s.cfg.TerminationGracePeriod),
-		Failure: s.now.failure, NewID: mapping.NewID, Log: s.log, Metrics: s.metrics,
+		Flow: flowName, Failure: s.now.failure,
+		Late: func() { s.counts.CountError(flowName, flow.ReplyTimeout) },
 	}
 }
 

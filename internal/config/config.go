@@ -185,8 +185,13 @@ func Default() Config {
 			TypeParser:     "auto",
 			Outbound:       mapping.OutboundConfig{DeliveryMode: "persistent"},
 			Failure: mq.FailureConfig{
-				Declare: "true",
-				Retry:   mq.RetryConfig{Initial: 200 * time.Millisecond, Max: 5 * time.Minute, Multiplier: 2, Jitter: 0.2},
+				Declare:     "true",
+				OnExhausted: mq.DeadLetter, OnPermanent: mq.DeadLetter,
+				Retry: mq.RetryConfig{
+					For: time.Hour, Initial: 200 * time.Millisecond, Max: 5 * time.Minute, Multiplier: 2, Jitter: 0.2,
+					InPlaceMax: 2 * time.Second, MaxInFlightShare: 0.5,
+				},
+				Brake: mq.BrakeConfig{PermanentShare: 0.9, MinMessages: 20, Window: 30 * time.Second, Pause: 30 * time.Second},
 			},
 			SyncReceiver: mq.SyncReceiverConfig{
 				ReplyToMode: ReplySharedSingle, DynamicQNameSeparator: ".DQ.", SelectorName: "GWResponseSelector",

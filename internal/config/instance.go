@@ -39,11 +39,19 @@ func lookup(environ []string, name string) string {
 // concurrencyOfPrefetch is the bound on messages in work where neither is limited.
 const concurrencyOfPrefetch = 256
 
-// complete fills in defaults that depend on other keys.
-func (c *Config) complete() {
+// complete fills in defaults that depend on other keys. given tells which keys are set.
+func (c *Config) complete(given func(path string) bool) {
 	health := &c.MQ.Connection.Health
 	health.Period = cmp.Or(health.Period, c.MQ.Connection.ConnectionCheckPeriod, mq.DefaultPeriod)
 	p := &c.MQ.ConsumerParams
+	if p.Ordered {
+		if !given("mq.consumerParams.concurrency") {
+			p.Concurrency = 1
+		}
+		if p.Concurrency == 1 && !given("mq.consumerParams.prefetch") {
+			p.Prefetch = 1 // a message that goes back comes before the next one
+		}
+	}
 	switch {
 	case p.Concurrency == 0 && p.Prefetch == 0:
 		p.Concurrency, p.Prefetch = concurrencyOfPrefetch, concurrencyOfPrefetch

@@ -89,7 +89,7 @@ func Load(files []string, opts Options) (*Loaded, error) {
 	t.SetDefault("mq.instance", name, origin)
 	l := &Loaded{Config: Default(), tree: t, read: read}
 	t.Decode(&l.Config)
-	l.Config.complete()
+	l.Config.complete(t.Has)
 	t.Check(l.Config.Validate())
 	t.Advise(l.Config.advice())
 	l.Warnings = t.Warnings()

@@ -66,6 +66,8 @@ func TestConcurrencyAndPrefetch(t *testing.T) {
 		{"concurrency", []string{"GATEWAY_MQ_CONSUMERPARAMS_CONCURRENCY=3"}, 3, 6},
 		{"as many as prefetch", []string{"GATEWAY_MQ_CONSUMERPARAMS_CONCURRENCY=0", "GATEWAY_MQ_CONSUMERPARAMS_PREFETCH=7"}, 7, 7},
 		{"no bound", []string{"GATEWAY_MQ_CONSUMERPARAMS_CONCURRENCY=0"}, 256, 256},
+		{"ordered", []string{"GATEWAY_MQ_CONSUMERPARAMS_ORDERED=true"}, 1, 1},
+		{"ordered, with prefetch", []string{"GATEWAY_MQ_CONSUMERPARAMS_ORDERED=true", "GATEWAY_MQ_CONSUMERPARAMS_PREFETCH=9"}, 1, 9},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -20,10 +20,10 @@ import (
 func (c Config) Validate() error {
 	return errors.Join(
 		field.Under("mq.connection", c.MQ.validateConnection()),
-		field.Under("mq.consumerParams", errors.Join(validateConsumer(c.MQ.ConsumerParams), c.MQ.validateDisabled())),
+		field.Under("mq.consumerParams", errors.Join(validateConsumer(c.MQ.ConsumerParams), c.MQ.validateOrder(), c.MQ.validateDisabled())),
 		field.Under("mq.embedded", c.MQ.Embedded.Validate()),
 		field.Under("mq.outbound", c.MQ.validateOutbound()),
-		field.Under("mq.failure", validateFailure(c.MQ.Failure)),
+		field.Under("mq.failure", c.MQ.validateFailure()),
 		c.validateModes(),
 		field.Under("mq.syncReceiver", c.validateSyncReceiver()),
 		field.Under("mq.monitoring.messages.expiryListener", c.validateExpiry()),
@@ -132,26 +132,6 @@ func validateConsumer(c mq.ConsumerConfig) error {
 	default:
 		return nil
 	}
-}
-
-func validateFailure(c mq.FailureConfig) error {
-	var errs []error
-	if !slices.Contains([]string{"true", "classic", "false"}, c.Declare) {
-		errs = append(errs, field.Errorf("declare", "%q is none of true, classic, false", c.Declare))
-	}
-	if c.Retry.Initial <= 0 {
-		errs = append(errs, field.Errorf("retry.initial", "must be longer than 0"))
-	}
-	if c.Retry.Max < c.Retry.Initial {
-		errs = append(errs, field.Errorf("retry.max", "%s is shorter than the first pause, initial: %s", c.Retry.Max, c.Retry.Initial))
-	}
-	if c.Retry.Multiplier < 1 {
-		errs = append(errs, field.Errorf("retry.multiplier", "%v is less than 1", c.Retry.Multiplier))
-	}
-	if c.Retry.Jitter < 0 || c.Retry.Jitter > 1 {
-		errs = append(errs, field.Errorf("retry.jitter", "%v is not from 0 to 1", c.Retry.Jitter))
-	}
-	return errors.Join(errs...)
 }
 
 // validateBounds checks numbers that must be more than nothing.

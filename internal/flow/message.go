@@ -62,6 +62,8 @@ type Message struct {
 	// services, waiting for confirms, pausing between tries. Whoever waits adds to
 	// it, so that middleware outside can tell the gateway's own time.
 	Away time.Duration
+	// Attempts counts the tries of a consumed message that failed before this one.
+	Attempts int
 }
 
 // Persistence tells whether a message survives a restart of its broker.

@@ -2,7 +2,6 @@ package middleware_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -21,76 +20,6 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var errDown = flow.Errorf(flow.DestinationFailed, "connection refused")
-
-// failing fails n times with err and then succeeds; it notes when it was called.
-type failing struct {
-	n     int
-	err   error
-	calls []time.Time
-}
-
-func (f *failing) handle(context.Context, *flow.Message) (*flow.Message, error) {
-	f.calls = append(f.calls, time.Now())
-	if len(f.calls) <= f.n {
-		return nil, f.err
-	}
-	return nil, nil
-}
-
-func retryOptions(stopping <-chan struct{}) middleware.RetryOptions {
-	return middleware.RetryOptions{
-		Initial: 100 * time.Millisecond, Max: time.Second, Multiplier: 2, For: time.Minute,
-		Stopping: stopping, Log: slog.New(slog.DiscardHandler),
-	}
-}
-
-func TestRetryBacksOffUntilItSucceeds(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := middleware.NewMetrics(prometheus.NewRegistry())
-		f := &failing{n: 6, err: errDown}
-		h := flow.Chain(f.handle, m.Retry("in", retryOptions(nil)))
-		if _, err := h(t.Context(), &flow.Message{}); err != nil {
-			t.Fatalf("err = %v, want nil after the retries", err)
-		}
-		var pauses []string
-		for i := 1; i < len(f.calls); i++ {
-			pauses = append(pauses, f.calls[i].Sub(f.calls[i-1]).String())
-		}
-		if got, want := strings.Join(pauses, " "), "100ms 200ms 400ms 800ms 1s 1s"; got != want {
-			t.Errorf("pauses = %s, want %s", got, want)
-		}
-	})
-}
-
-func TestRetryEnds(t *testing.T) {
-	stopped := make(chan struct{})
-	close(stopped)
-	for _, tt := range []struct {
-		name     string
-		err      error
-		stopping <-chan struct{}
-		calls    int
-		class    flow.Class
-	}{
-		{"at once when it is permanent", flow.Errorf(flow.BadMessage, "no text"), nil, 1, flow.Permanent},
-		{"at once when it stops", errDown, stopped, 1, flow.Stopping},
-		{"when its time is used up", errDown, nil, 63, flow.Transient},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				m := middleware.NewMetrics(prometheus.NewRegistry())
-				f := &failing{n: 1000, err: tt.err}
-				_, err := flow.Chain(f.handle, m.Retry("in", retryOptions(tt.stopping)))(t.Context(), &flow.Message{})
-				if flow.ClassOf(err) != tt.class || flow.CodeOf(err) != flow.CodeOf(tt.err) || !errors.Is(err, errors.Unwrap(tt.err)) {
-					t.Errorf("err = %v of class %d, want class %d and the cause kept", err, flow.ClassOf(err), tt.class)
-				}
-				if len(f.calls) != tt.calls {
-					t.Errorf("calls = %d, want %d", len(f.calls), tt.calls)
-				}
-			})
-		})
-	}
-}
 
 func TestRecover(t *testing.T) {
 	h := flow.Chain(func(context.Context, *flow.Message) (*flow.Message, error) {
@@ -111,11 +40,11 @@ func TestMeasureCountsByFlowAndCode(t *testing.T) {
 		_, _ = h(t.Context(), &flow.Message{})
 	}
 	want := `
-# HELP gateway_errors_total Messages that left a flow with an error, by its code.
+# HELP gateway_errors_total Messages that left a flow with an error, by its code; each try of a message counts.
 # TYPE gateway_errors_total counter
 gateway_errors_total{code="602",flow="in"} 1
 gateway_errors_total{code="606",flow="in"} 1
-# HELP gateway_messages_received_total Messages that entered a flow.
+# HELP gateway_messages_received_total Messages that entered a flow; further tries of a message do not count.
 # TYPE gateway_messages_received_total counter
 gateway_messages_received_total{flow="in"} 4
 # HELP errors_gateways Errors by code, under the name that existing dashboards use.
@@ -129,31 +58,50 @@ errors_gateways{code="606"} 1
 	}
 }
 
-// TestMeasureTellsItsOwnTime: neither what the target waited for counts, nor the
-// pause between tries.
+// TestMeasureTellsItsOwnTime: what the target waited for does not count.
 func TestMeasureTellsItsOwnTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := prometheus.NewRegistry()
 		m := middleware.NewMetrics(r)
-		f := &failing{n: 1, err: errDown}
-		target := func(ctx context.Context, in *flow.Message) (*flow.Message, error) {
+		target := func(_ context.Context, in *flow.Message) (*flow.Message, error) {
 			time.Sleep(2 * time.Millisecond)
 			start := time.Now()
 			time.Sleep(time.Second) // in a call
 			in.Away += time.Since(start)
-			return f.handle(ctx, in)
+			return nil, nil
 		}
-		h := flow.Chain(target, m.Measure("in"), m.Retry("in", retryOptions(nil)))
-		if _, err := h(t.Context(), &flow.Message{}); err != nil {
+		if _, err := flow.Chain(target, m.Measure("in"))(t.Context(), &flow.Message{}); err != nil {
 			t.Fatal(err)
 		}
-		if got := sum(t, r, "gateway_own_seconds"); got != 0.004 {
-			t.Errorf("own time = %v s, want 0.004", got)
+		if got := sum(t, r, "gateway_own_seconds"); got != 0.002 {
+			t.Errorf("own time = %v s, want 0.002", got)
 		}
-		if got := sum(t, r, "gateway_message_seconds"); got != 2.104 {
-			t.Errorf("time = %v s, want 2.104", got)
+		if got := sum(t, r, "gateway_message_seconds"); got != 1.002 {
+			t.Errorf("time = %v s, want 1.002", got)
 		}
 	})
+}
+
+func TestMeasureCountsAMessageOnceAndItsErrorsEachTime(t *testing.T) {
+	r := prometheus.NewRegistry()
+	m := middleware.NewMetrics(r)
+	h := flow.Chain(func(context.Context, *flow.Message) (*flow.Message, error) { return nil, errDown }, m.Measure("in"))
+	for attempts := range 3 {
+		_, _ = h(t.Context(), &flow.Message{Attempts: attempts})
+	}
+	m.CountError("in", flow.ReplyTimeout)
+	want := `
+# HELP gateway_errors_total Messages that left a flow with an error, by its code; each try of a message counts.
+# TYPE gateway_errors_total counter
+gateway_errors_total{code="602",flow="in"} 3
+gateway_errors_total{code="608",flow="in"} 1
+# HELP gateway_messages_received_total Messages that entered a flow; further tries of a message do not count.
+# TYPE gateway_messages_received_total counter
+gateway_messages_received_total{flow="in"} 1
+`
+	if err := testutil.GatherAndCompare(r, strings.NewReader(want), "gateway_errors_total", "gateway_messages_received_total"); err != nil {
+		t.Error(err)
+	}
 }
 
 // sum is what a histogram with one set of labels observed.

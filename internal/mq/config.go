@@ -44,30 +44,80 @@ type ConsumerConfig struct {
 	ReadEnabled bool `yaml:"readEnabled" reload:"yes"`
 	// DisableManagerIDs are managers that are neither read, sent to nor checked.
 	DisableManagerIDs []string `yaml:"disableManagerIds" reload:"yes" alias:"disabledManagerIds"`
+	// Ordered keeps the order of a queue: one message at a time, retried in place. It
+	// needs one manager, and one instance or a single active consumer. Default false.
+	Ordered bool `yaml:"ordered"`
 }
 
 // FailureConfig is mq.failure: what becomes of messages that can't be handled.
 type FailureConfig struct {
+	// OnExhausted is what becomes of a message whose tries are used up: deadLetter,
+	// reject (the broker's own dead-lettering), requeue or discard. Default deadLetter.
+	OnExhausted FailureAction `yaml:"onExhausted" enum:"deadLetter,reject,requeue,discard"`
+	// OnPermanent is what becomes of a message that no try would help. Default deadLetter.
+	OnPermanent FailureAction `yaml:"onPermanent" enum:"deadLetter,reject,requeue,discard"`
 	// DeadLetterQueue takes messages that failed for good. Default: the name of
 	// their queue with .DLQ behind it.
 	DeadLetterQueue string `yaml:"deadLetterQueue"`
-	// Declare lets the gateway make a missing dead letter queue: true (a quorum
-	// queue), classic, or false. Default true.
+	// Declare lets the gateway make missing dead letter and delay queues: true (quorum
+	// queues), classic (dead letter queues only), or false. Default true.
 	Declare string `yaml:"declare"`
 	// Retry says how failures that may pass are retried.
 	Retry RetryConfig `yaml:"retry"`
+	// Brake pauses a queue of which nearly everything fails for good.
+	Brake BrakeConfig `yaml:"brake"`
 }
 
-// RetryConfig is an exponential backoff.
+// FailureAction is what becomes of a message that is not tried any more.
+type FailureAction string
+
+// The actions. The empty one is DeadLetter.
+const (
+	// DeadLetter moves it to the dead letter queue, with the reason.
+	DeadLetter FailureAction = "deadLetter"
+	// RejectIt lets the broker's own dead-lettering apply.
+	RejectIt FailureAction = "reject"
+	// Requeue gives it back to its queue, after a pause.
+	Requeue FailureAction = "requeue"
+	// Discard drops it.
+	Discard FailureAction = "discard"
+)
+
+// RetryConfig is an exponential backoff and its bounds.
 type RetryConfig struct {
+	// For is how long a message is retried, from its first failure. Default 1h.
+	For time.Duration `yaml:"for"`
+	// Attempts bounds the tries of a message, the first one counted. Default 0: they
+	// are bounded by time alone.
+	Attempts int `yaml:"attempts"`
 	// Initial is the first pause. Default 200ms.
 	Initial time.Duration `yaml:"initial"`
 	// Max is the longest pause. Default 5m.
 	Max time.Duration `yaml:"max"`
 	// Multiplier makes each pause longer than the one before. Default 2.
 	Multiplier float64 `yaml:"multiplier"`
-	// Jitter is the share of a pause that is random. Default 0.2.
+	// Jitter is the share of a pause in place that is random. Default 0.2.
 	Jitter float64 `yaml:"jitter"`
+	// InPlaceMax bounds the pauses, in all, that a worker spends with one message in
+	// hand; later ones the message spends outside of the gateway. Default 2s.
+	InPlaceMax time.Duration `yaml:"inPlaceMax"`
+	// MaxInFlightShare is the share of the workers of a queue that may be retrying in
+	// place at once; at least one may. Default 0.5.
+	MaxInFlightShare float64 `yaml:"maxInFlightShare"`
+}
+
+// BrakeConfig is mq.failure.brake: when the taking of messages from a queue pauses.
+type BrakeConfig struct {
+	// PermanentShare is the share of a queue's messages that have to fail for good.
+	// Default 0.9.
+	PermanentShare float64 `yaml:"permanentShare"`
+	// MinMessages is the least number of messages that tells something. Default 20.
+	MinMessages int `yaml:"minMessages"`
+	// Window is the time over which they are counted. Default 30s.
+	Window time.Duration `yaml:"window"`
+	// Pause is how long no messages are handled then, before one is tried. 0 never
+	// pauses. Default 30s.
+	Pause time.Duration `yaml:"pause"`
 }
 
 // SyncReceiverConfig is mq.syncReceiver: how a provider gateway gets the replies of

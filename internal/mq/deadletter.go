@@ -14,6 +14,10 @@ import (
 // Failure says what becomes of messages that failed. It never changes; a change of
 // the configuration makes another one, which holds for what fails from then on.
 type Failure struct {
+	FailureConfig
+	// Park lets messages wait for their next try outside of the process, where the broker
+	// is a [Delayer].
+	Park bool
 	// DeadLetters takes messages that failed for good.
 	DeadLetters *DeadLetters
 }
@@ -34,7 +38,7 @@ type DeadLetters struct {
 
 // Write publishes a copy of the message to its dead letter queue on the manager
 // that it came from and returns once that is confirmed. The name of the queue is
-// returned with an error, too.
+// returned with an error, too. m has the route and the number of tries, beside what was sent.
 func (dl *DeadLetters) Write(ctx context.Context, on *Manager, m *flow.Message, cause error) (queue string, err error) {
 	queue = dl.Queue
 	if queue == "" {
@@ -76,5 +80,11 @@ func (dl *DeadLetters) letter(m *flow.Message, cause error) flow.Message {
 	add(headerSourceQueue, m.Source.Queue)
 	add(headerFailedAt, time.Now().UTC().Format(time.RFC3339Nano))
 	add(headerInstance, dl.Instance)
+	if m.Attempts > 0 {
+		add(headerAttempts, strconv.Itoa(m.Attempts))
+	}
+	if m.Route.Name != "" {
+		add(headerRoute, m.Route.Name)
+	}
 	return letter
 }

@@ -18,6 +18,8 @@ const (
 	headerSourceQueue = headerPrefix + "source-queue"
 	headerFailedAt    = headerPrefix + "failed-at"
 	headerInstance    = headerPrefix + "instance"
+	headerAttempts    = headerPrefix + "attempts"
+	headerRoute       = headerPrefix + "route"
 	headerCut         = headerPrefix + "cut"
 	// headerIDMade marks a message whose sender gave it no id.
 	headerIDMade = headerPrefix + "id-made"
@@ -78,6 +80,7 @@ func takeBack(aside *flow.Message) (m flow.Message, notes map[string]string) {
 		switch {
 		case isOriginal && harmful(name):
 			m.Headers = append(m.Headers, flow.Header{Name: name, Value: h.Value})
+		case harmful(h.Name): // the broker's, of the way back
 		case h.Name == headerCut || !strings.HasPrefix(h.Name, headerPrefix):
 			m.Headers = append(m.Headers, h)
 		default:
@@ -135,9 +138,11 @@ func headerSize(h flow.Header) int {
 	}
 }
 
-// harmful headers would route extra copies or make the broker see a cycle.
+// harmful headers would route extra copies or make the broker see a cycle, or the
+// broker writes them itself while the message lies aside.
 func harmful(name string) bool {
-	return strings.EqualFold(name, "CC") || strings.EqualFold(name, "BCC") || strings.HasPrefix(name, "x-death")
+	return strings.EqualFold(name, "CC") || strings.EqualFold(name, "BCC") || strings.HasPrefix(name, "x-death") ||
+		strings.HasPrefix(name, "x-first-death-") || strings.HasPrefix(name, "x-last-death-")
 }
 
 // truncate cuts a text to n bytes, between characters.

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -29,6 +28,12 @@ type Listener struct {
 	workers sync.WaitGroup
 
 	subscribed atomic.Bool
+
+	// What follows is for messages that fail.
+	parking *parking
+	share   share
+	brake   *brake
+	warned  atomic.Bool
 }
 
 // ListenerOptions are what a listener needs beside its queue and handler.
@@ -40,11 +45,18 @@ type ListenerOptions struct {
 	// Replies tells that callers wait for what is in the queue: it is read while
 	// reading is paused, and for a while on a manager that is disabled.
 	Replies bool
-	// Failure says what becomes of messages that failed; it is asked for each of them.
+	// Flow is the name of the flow that the messages enter, for metrics.
+	Flow string
+	// Failure says what becomes of messages that fail; it is asked for each of them.
 	Failure func() *Failure
 	// Prepare, when set, is called before each try to subscribe; its error is as one of
 	// subscribing.
 	Prepare func(context.Context) error
+	// DeliveryLimit tells that the broker may drop a message that was delivered too often.
+	DeliveryLimit bool
+	// Late is called for each message whose deadline passed before it could be handled;
+	// nil is not.
+	Late func()
 	// NewID makes an id for a message that has none.
 	NewID   func() string
 	Log     *slog.Logger
@@ -53,12 +65,15 @@ type ListenerOptions struct {
 
 // NewListener makes a listener; Run starts it.
 func NewListener(m *Manager, q Queue, h flow.Handler, o ListenerOptions) *Listener {
-	return &Listener{
+	l := &Listener{
 		manager: m, queue: q, handler: h, options: o,
 		log:   o.Log.With("queue", q.Name, "manager", m.ID()),
-		count: o.Metrics.listener(q.Name, m.ID()),
+		count: o.Metrics.listener(o.Flow, q.Name, m.ID()),
 		slots: make(chan struct{}, o.Concurrency),
 	}
+	l.brake = newBrake(func() BrakeConfig { return o.Failure().Brake }, l.log, l.count.braked, l.count.brakes)
+	l.parking = &parking{manager: m, queue: q.Name, log: l.log}
+	return l
 }
 
 // Run reads the queue until ctx ends, through every loss of the subscription and
@@ -178,12 +193,14 @@ func (l *Listener) tell(err error, last trouble) trouble {
 // start; their settling is stale.
 func (l *Listener) read(ctx, work context.Context, sub Subscription) error {
 	lost := make(chan error, 1)
+	hold, release := context.WithCancel(ctx)
+	defer release()
 	for {
 		select {
 		case l.slots <- struct{}{}:
 			l.workers.Go(func() {
 				defer func() { <-l.slots }()
-				err := l.work(ctx, work, sub)
+				err := l.work(hold, work, sub)
 				select {
 				case lost <- err:
 				default:
@@ -218,90 +235,23 @@ func (l *Listener) drain(work context.Context, sub Subscription) {
 	}
 }
 
-// work handles deliveries, one after the other, until there are no more.
-func (l *Listener) work(ctx, work context.Context, sub Subscription) error {
+// work handles deliveries, one after the other, until there are no more. hold ends
+// when they can't be held any longer: the listener stops, or the subscription is lost.
+func (l *Listener) work(hold, work context.Context, sub Subscription) error {
 	for {
 		d, err := sub.Receive(work)
 		if err != nil {
 			return err
 		}
-		if ctx.Err() != nil {
+		if hold.Err() != nil {
 			l.settle(d, Return)
 			continue
 		}
 		l.count.inWork.Inc()
-		l.settle(d, l.handle(work, d))
+		l.settle(d, l.handle(hold, work, d))
 		l.count.inWork.Dec()
 	}
 }
-
-// handle gives the message to the handler and turns the result into an outcome.
-// The handler gets a copy: the delivery keeps the message as it was sent, for a
-// dead letter.
-func (l *Listener) handle(work context.Context, d *Delivery) Outcome {
-	if d.Message.ID == "" {
-		d.Message.ID, d.Message.IDMade = l.options.NewID(), true
-	}
-	m := d.Message
-	_, err := l.handler(work, &m)
-	switch fateOf(err) {
-	case done:
-		return Ack
-	case deadLetter:
-		return l.deadLetter(work, d, &m, err)
-	case giveBack:
-		sleep(work, givingBackPause)
-		l.log.Warn("message is given back to its queue", "message", m.ID, "route", m.Route.Name, "code", int(flow.CodeOf(err)), "err", err)
-		return Retry
-	default:
-		return Return
-	}
-}
-
-// fate is what becomes of a message, before it is known whether a dead letter
-// can be written.
-type fate uint8
-
-const (
-	done       fate = iota
-	deadLetter      // failed for good
-	giveBack        // may succeed later
-	untouched       // not the message's fault, not counted
-)
-
-// fateOf maps the error of a handler to the fate of its message.
-func fateOf(err error) fate {
-	switch {
-	case err == nil:
-		return done
-	case flow.ClassOf(err) == flow.Stopping:
-		return untouched
-	case flow.ClassOf(err) == flow.Transient:
-		return giveBack
-	default:
-		return deadLetter
-	}
-}
-
-// deadLetter moves the message to the dead letter queue. Where that is not
-// possible it goes back to its own queue, after a pause, so that nothing is lost
-// and nothing spins.
-func (l *Listener) deadLetter(work context.Context, d *Delivery, m *flow.Message, cause error) Outcome {
-	log := l.log.With("message", m.ID, "route", m.Route.Name, "code", int(flow.CodeOf(cause)))
-	queue, err := l.options.Failure().DeadLetters.Write(work, l.manager, &d.Message, cause)
-	if err == nil {
-		l.count.deadLettered(flow.CodeOf(cause))
-		log.Error("message is moved to the dead letter queue", "deadLetterQueue", queue, "err", cause)
-		return Ack
-	}
-	log.Error("dead letter can't be written; message goes back to its queue", "deadLetterQueue", queue, "err", err, "cause", cause)
-	sleep(work, givingBackPause)
-	return Return
-}
-
-// givingBackPause keeps a message that goes back to its queue from being
-// redelivered more than once a second.
-const givingBackPause = time.Second
 
 // settle tells the broker the outcome. A stale delivery is only counted: the
 // broker delivers the message again.
@@ -322,5 +272,8 @@ type listenerCounts struct {
 	subscribed, inWork prometheus.Gauge
 	settled            [Reject + 1]prometheus.Counter
 	stale              prometheus.Counter
-	deadLettered       func(flow.Code)
+	braked             prometheus.Gauge
+	brakes             prometheus.Counter
+	// fates are counted by code.
+	fates map[fate]func(flow.Code)
 }

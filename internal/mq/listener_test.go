@@ -18,15 +18,19 @@ import (
 
 const grace = 30 * time.Second
 
-// listen runs a listener of queue Q until stop is called.
+// listen runs a listener of queue Q until stop is called. What fails is not tried
+// again.
 func (b *bench) listen(concurrency int, h flow.Handler) (stop func()) {
-	ctx, cancel := context.WithCancel(context.Background())
-	l := mq.NewListener(b.manager, mq.Queue{Name: "Q", Prefetch: 100}, h, mq.ListenerOptions{
-		Concurrency: concurrency, Grace: flow.Grace(grace),
-		Failure: deadLetters(&mq.DeadLetters{Kind: mq.Quorum, Instance: "pod-1"}),
-		NewID:   func() string { return "made-id" },
-		Log:     b.log, Metrics: b.metrics,
+	return b.listenWith(h, mq.ListenerOptions{
+		Concurrency: concurrency, Failure: deadLetters(&mq.DeadLetters{Kind: mq.Quorum, Instance: "pod-1"}),
 	})
+}
+
+// listenWith is listen with options of the test's own.
+func (b *bench) listenWith(h flow.Handler, o mq.ListenerOptions) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	o.Grace, o.NewID, o.Log, o.Metrics = flow.Grace(grace), func() string { return "made-id" }, b.log, b.metrics
+	l := mq.NewListener(b.manager, mq.Queue{Name: "Q", Prefetch: 100}, h, o)
 	ended := make(chan struct{})
 	go func() { defer close(ended); _ = l.Run(ctx) }()
 	return func() { cancel(); <-ended }
@@ -49,7 +53,7 @@ func TestFateOfAMessageIsItsError(t *testing.T) {
 		{"no route", flow.Errorf(flow.RouteNotFound, "nothing"), mq.Ack, 1},
 		{"destination refuses for good", flow.Errorf(flow.DestinationFailed, "unimplemented").WithClass(flow.Permanent), mq.Ack, 1},
 		{"defect without a code", errors.New("oops"), mq.Ack, 1},
-		{"destination is down", flow.Errorf(flow.DestinationFailed, "refused"), mq.Retry, 0},
+		{"destination is down, and there is no time for tries", flow.Errorf(flow.DestinationFailed, "refused"), mq.Ack, 1},
 		{"stopping", flow.Errorf(flow.DestinationFailed, "cancelled").WithClass(flow.Stopping), mq.Return, 0},
 		{"context ended", fmt.Errorf("calling: %w", context.Canceled), mq.Return, 0},
 	} {
@@ -92,7 +96,7 @@ func TestDeadLetterKeepsTheMessageAndTellsWhy(t *testing.T) {
 		}
 		got := letters[0]
 		want := flow.Message{
-			ID: "made-id", IDMade: true, CorrelID: "c", Persistence: flow.Persistent, Body: []byte("body"),
+			ID: "made-id", IDMade: true, CorrelID: "c", Attempts: 1, Route: flow.Route{Name: "orders"}, Persistence: flow.Persistent, Body: []byte("body"),
 			Source: flow.Source{Queue: "Q", Manager: "M"}, To: flow.Address{Key: "Q.DLQ"},
 			Headers: []flow.Header{
 				{Name: "n", Value: int32(7)},
@@ -107,6 +111,8 @@ func TestDeadLetterKeepsTheMessageAndTellsWhy(t *testing.T) {
 				{Name: "x-gateway-source-queue", Value: "Q"},
 				{Name: "x-gateway-failed-at", Value: time.Now().UTC().Format(time.RFC3339Nano)},
 				{Name: "x-gateway-instance", Value: "pod-1"},
+				{Name: "x-gateway-attempts", Value: "1"},
+				{Name: "x-gateway-route", Value: "orders"},
 			},
 		}
 		if diff := cmp.Diff(want, got); diff != "" {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
@@ -24,11 +25,14 @@ var errCut = errors.New("connection reset")
 // memory is a broker in memory, as little of one as listeners and publishers
 // need. Queues exist from their first use.
 type memory struct {
-	mu       sync.Mutex // guards all below
-	queues   map[string]chan *mq.Delivery
-	subs     []*memorySub
-	settled  []mq.Outcome
-	sent     []flow.Message
+	mu      sync.Mutex // guards all below
+	queues  map[string]chan *mq.Delivery
+	subs    []*memorySub
+	settled []mq.Outcome
+	sent    []flow.Message
+	// later are the messages that were held back; each comes back after its delay.
+	later    []heldBack
+	hold     error                                   // why messages can't be held back
 	publish  func(flow.Address, *flow.Message) error // nil: it works
 	check    error
 	missing  bool // queues are missing
@@ -54,7 +58,7 @@ func (b *memory) queue(name string) chan *mq.Delivery {
 // put adds messages to a queue.
 func (b *memory) put(queue string, messages ...flow.Message) {
 	for _, m := range messages {
-		m.Source = flow.Source{Queue: queue, Manager: "M"}
+		m.Source = flow.Source{Queue: queue, Manager: "M", Deliveries: m.Source.Deliveries}
 		b.queue(queue) <- &mq.Delivery{Message: m}
 	}
 }
@@ -128,6 +132,33 @@ func (b *memory) Broadcast(_ context.Context, group string, m *flow.Message) err
 		}
 	}
 	return nil
+}
+
+// heldBack is a message that was held back.
+type heldBack struct {
+	flow.Message
+	delay time.Duration
+	at    time.Time
+}
+
+func (b *memory) PublishLater(ctx context.Context, queue string, delay time.Duration, m *flow.Message) error {
+	back := b.queue(queue)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.hold != nil {
+		return b.hold
+	}
+	b.later = append(b.later, heldBack{*m, delay, time.Now()})
+	d := &mq.Delivery{Message: *m}
+	d.Message.Source = flow.Source{Queue: queue, Manager: "M", RoutingKey: queue, Delayed: true}
+	time.AfterFunc(delay, func() { back <- d })
+	return ctx.Err()
+}
+
+func (b *memory) parked() []heldBack {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return append([]heldBack(nil), b.later...)
 }
 
 func (b *memory) Subscribe(_ context.Context, q mq.Queue) (mq.Subscription, error) {

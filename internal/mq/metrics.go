@@ -11,20 +11,22 @@ import (
 // Metrics are what this package counts. All methods of its parts may be used at
 // once.
 type Metrics struct {
-	managers     *managerStates
-	checks       *prometheus.CounterVec
-	subscribed   *prometheus.GaugeVec
-	inWork       *prometheus.GaugeVec
-	settled      *prometheus.CounterVec
-	stale        *prometheus.CounterVec
-	deadLettered *prometheus.CounterVec
-	published    *prometheus.CounterVec
-	confirm      *prometheus.HistogramVec
-	replies      *prometheus.CounterVec
-	replyWait    prometheus.Histogram
-	waiting      prometheus.Gauge
-	replyQueues  prometheus.Gauge
-	expired      *prometheus.CounterVec
+	managers    *managerStates
+	checks      *prometheus.CounterVec
+	subscribed  *prometheus.GaugeVec
+	inWork      *prometheus.GaugeVec
+	settled     *prometheus.CounterVec
+	stale       *prometheus.CounterVec
+	braked      *prometheus.GaugeVec
+	brakes      *prometheus.CounterVec
+	fates       map[fate]*prometheus.CounterVec
+	published   *prometheus.CounterVec
+	confirm     *prometheus.HistogramVec
+	replies     *prometheus.CounterVec
+	replyWait   prometheus.Histogram
+	waiting     prometheus.Gauge
+	replyQueues prometheus.Gauge
+	expired     *prometheus.CounterVec
 }
 
 // NewMetrics registers the metrics; it panics when they are registered already.
@@ -46,9 +48,13 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		stale: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "gateway_messages_stale_total", Help: "Messages finished after their connection was lost; the broker delivers them again.",
 		}, []string{"queue", "manager"}),
-		deadLettered: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "gateway_messages_dead_lettered_total", Help: "Messages moved to a dead letter queue.",
-		}, []string{"queue", "manager", "code"}),
+		braked: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "gateway_queue_braked", Help: "1 while the queue's messages are not handled, since nearly all of them failed for good.",
+		}, []string{"queue", "manager"}),
+		brakes: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "gateway_queue_brakes_total", Help: "How often the handling of the queue's messages was paused, since nearly all of them failed for good.",
+		}, []string{"queue", "manager"}),
+		fates: fateCounters(),
 		published: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "gateway_publishes_total", Help: "Messages published, by result: confirmed, returned, nacked, unknown, failed.",
 		}, []string{"manager", "result"}),
@@ -73,24 +79,48 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 			Name: "expired_messages_total", Help: "Messages removed from a queue because of their age (expiry-listener).",
 		}, []string{"queue", "manager"}),
 	}
-	r.MustRegister(m.managers, m.checks, m.subscribed, m.inWork, m.settled, m.stale, m.deadLettered, m.published, m.confirm,
+	r.MustRegister(m.managers, m.checks, m.subscribed, m.inWork, m.settled, m.stale, m.braked, m.brakes, m.published, m.confirm,
 		m.replies, m.replyWait, m.waiting, m.replyQueues, m.expired)
+	for _, c := range m.fates {
+		r.MustRegister(c)
+	}
 	return m
+}
+
+// fateCounters count messages that fail, by what becomes of them.
+func fateCounters() map[fate]*prometheus.CounterVec {
+	counters := map[fate]*prometheus.CounterVec{}
+	for f, o := range map[fate]prometheus.CounterOpts{
+		again:      {Name: "gateway_retries_total", Help: "Tries in place of messages that failed, by the code that made them necessary."},
+		park:       {Name: "gateway_messages_parked_total", Help: "Messages that wait for their next try outside of the gateway."},
+		requeue:    {Name: "gateway_messages_requeued_total", Help: "Failed messages that went back to their queue."},
+		deadLetter: {Name: "gateway_messages_dead_lettered_total", Help: "Messages moved to a dead letter queue."},
+		reject:     {Name: "gateway_messages_rejected_total", Help: "Failed messages left to the broker's own dead-lettering."},
+		discard:    {Name: "gateway_messages_discarded_total", Help: "Failed messages that were dropped."},
+	} {
+		counters[f] = prometheus.NewCounterVec(o, []string{"flow", "queue", "manager", "code"})
+	}
+	return counters
 }
 
 // listener looks up the metrics of a listener once, since looking up costs on
 // each message.
-func (m *Metrics) listener(queue, manager string) listenerCounts {
+func (m *Metrics) listener(flowName, queue, manager string) listenerCounts {
 	c := listenerCounts{
 		subscribed: m.subscribed.WithLabelValues(queue, manager),
 		inWork:     m.inWork.WithLabelValues(queue, manager),
 		stale:      m.stale.WithLabelValues(queue, manager),
-		deadLettered: func(code flow.Code) {
-			m.deadLettered.WithLabelValues(queue, manager, strconv.Itoa(int(code))).Inc()
-		},
+		braked:     m.braked.WithLabelValues(queue, manager),
+		brakes:     m.brakes.WithLabelValues(queue, manager),
+		fates:      map[fate]func(flow.Code){},
 	}
 	for o := range c.settled {
 		c.settled[o] = m.settled.WithLabelValues(queue, manager, Outcome(o).String())
+	}
+	for f, counter := range m.fates {
+		c.fates[f] = func(code flow.Code) {
+			counter.WithLabelValues(flowName, queue, manager, strconv.Itoa(int(code))).Inc()
+		}
 	}
 	return c
 }
@@ -104,7 +134,11 @@ func (m *Metrics) forget(listeners ...*Listener) {
 		m.inWork.DeletePartialMatch(of)
 		m.settled.DeletePartialMatch(of)
 		m.stale.DeletePartialMatch(of)
-		m.deadLettered.DeletePartialMatch(of)
+		m.braked.DeletePartialMatch(of)
+		m.brakes.DeletePartialMatch(of)
+		for _, counter := range m.fates {
+			counter.DeletePartialMatch(of)
+		}
 	}
 }
 

@@ -186,11 +186,11 @@ func TestServiceThatIsDownGetsItsMessagesLater(t *testing.T) {
 	down := gatewaytest.Serve(t, "")
 	down.Stop()
 	p := newPartner(t, vhost, "IN")
-	g := gatewaytest.Start(t, consumer(vhost, down))
+	g := gatewaytest.Start(t, failure(consumer(vhost, down), "declare: false"))
 	for i := range 5 {
 		p.put("IN", amqp.Publishing{MessageId: fmt.Sprint(i), Body: []byte("<Orders/>")})
 	}
-	g.WaitForLog(t, "destination failed; retrying")
+	g.WaitForLog(t, "message failed; trying again in place")
 	if got := vhost.Messages(t, "IN"); got != 5 {
 		t.Errorf("messages in the queue = %d, want all 5 unacknowledged", got)
 	}

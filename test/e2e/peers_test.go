@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -100,4 +101,9 @@ func codeOf(err error) string {
 		}
 	}
 	return ""
+}
+
+// failure adds keys of mq.failure to a configuration.
+func failure(config, keys string) string {
+	return strings.Replace(config, "mq:\n", "mq:\n  failure: {"+keys+"}\n", 1)
 }

@@ -162,7 +162,7 @@ func TestServiceThatIsDownAnswersLater(t *testing.T) {
 	p := newPartner(t, vhost, "IN", "REPLIES")
 	g := gatewaytest.Start(t, syncConsumer(vhost, down))
 	p.put("IN", amqp.Publishing{MessageId: "m-1", ReplyTo: "REPLIES", Body: []byte("<Orders/>")})
-	g.WaitForLog(t, "destination failed; retrying")
+	g.WaitForLog(t, "message failed; trying again in place")
 	up := gatewaytest.Serve(t, down.Address)
 	if got := p.take("REPLIES"); got.CorrelationId != "m-1" {
 		t.Errorf("reply = %+v, want that to m-1", got)

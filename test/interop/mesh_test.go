@@ -164,7 +164,7 @@ func TestServiceThatIsDownBehindNginxGetsItsMessagesLater(t *testing.T) {
 	down := m.services["background"]
 	down.Stop()
 	id := publish(t, m.vhost, "<Order/>", "Mode=async")
-	m.gateway.WaitForLog(t, "destination failed; retrying")
+	m.gateway.WaitForLog(t, "message failed; trying again in place")
 	up := gatewaytest.Serve(t, down.Address)
 	if got := up.WaitCalls(t, 1)[0]; got.Message.GetMessageId() != id {
 		t.Errorf("call = %v, want message %s", got, id)

@@ -1,0 +1,97 @@
+package config
+
+import (
+	"errors"
+	"slices"
+
+	"mqgateway/internal/field"
+	"mqgateway/internal/mq"
+	"mqgateway/internal/mq/jetstream"
+	"mqgateway/internal/mq/rabbitmq"
+)
+
+// validateFailure checks mq.failure.
+func (c MQConfig) validateFailure() error {
+	f := c.Failure
+	errs := []error{
+		c.validateAction("onExhausted", f.OnExhausted),
+		c.validateAction("onPermanent", f.OnPermanent),
+		field.Under("retry", validateRetry(f.Retry)),
+		field.Under("brake", validateBrake(f.Brake)),
+	}
+	if !slices.Contains([]string{"true", "classic", "false"}, f.Declare) {
+		errs = append(errs, field.Errorf("declare", "%q is none of true, classic, false", f.Declare))
+	}
+	return errors.Join(errs...)
+}
+
+func (c MQConfig) validateAction(path string, a mq.FailureAction) error {
+	if a == mq.RejectIt && c.Provider != RabbitMQ {
+		return field.Errorf(path, "provider %s has no dead-lettering of its own, so that reject would lose messages", c.Provider)
+	}
+	return nil
+}
+
+func validateRetry(r mq.RetryConfig) error {
+	var errs []error
+	add := func(wrong bool, path, format string, args ...any) {
+		if wrong {
+			errs = append(errs, field.Errorf(path, format, args...))
+		}
+	}
+	add(r.For < 0, "for", "%s is negative", r.For)
+	add(r.Attempts < 0, "attempts", "%d is negative", r.Attempts)
+	add(r.Initial <= 0, "initial", "must be longer than 0")
+	add(r.Max < r.Initial, "max", "%s is shorter than the first pause, initial: %s", r.Max, r.Initial)
+	add(r.Multiplier < 1, "multiplier", "%v is less than 1", r.Multiplier)
+	add(r.Jitter < 0 || r.Jitter > 1, "jitter", "%v is not from 0 to 1", r.Jitter)
+	add(r.InPlaceMax < 0, "inPlaceMax", "%s is negative", r.InPlaceMax)
+	add(r.MaxInFlightShare < 0 || r.MaxInFlightShare > 1, "maxInFlightShare", "%v is not from 0 to 1", r.MaxInFlightShare)
+	return errors.Join(errs...)
+}
+
+func validateBrake(b mq.BrakeConfig) error {
+	var errs []error
+	if b.PermanentShare <= 0 || b.PermanentShare > 1 {
+		errs = append(errs, field.Errorf("permanentShare", "%v is not more than 0, up to 1", b.PermanentShare))
+	}
+	if b.MinMessages < 1 {
+		errs = append(errs, field.Errorf("minMessages", "must be more than 0"))
+	}
+	if b.Window <= 0 {
+		errs = append(errs, field.Errorf("window", "must be longer than 0"))
+	}
+	if b.Pause < 0 {
+		errs = append(errs, field.Errorf("pause", "%s is negative", b.Pause))
+	}
+	return errors.Join(errs...)
+}
+
+// validateOrder checks what would break the order of a queue.
+func (c MQConfig) validateOrder() error {
+	p := c.ConsumerParams
+	if !p.Ordered {
+		return nil
+	}
+	var errs []error
+	if p.Concurrency != 1 {
+		errs = append(errs, twin("concurrency", "mq.consumerParams.ordered", "%d messages at once can't keep their order: remove the key, or set 1", p.Concurrency))
+	}
+	if n := c.managers(); n > 1 {
+		errs = append(errs, field.Errorf("ordered", "the messages of %d managers have no order: leave one", n))
+	}
+	return errors.Join(errs...)
+}
+
+// managers is the number of different managers.
+func (c MQConfig) managers() int {
+	idOf := rabbitmq.ManagerID
+	if c.Provider == NATS {
+		idOf = jetstream.ManagerID
+	}
+	ids := map[string]bool{}
+	for _, connection := range c.Connection.Connections {
+		ids[idOf(connection)] = true
+	}
+	return len(ids)
+}

@@ -1,0 +1,128 @@
+package mq
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"mqgateway/internal/flow"
+)
+
+// park tells with false that the message can't be parked, and has to be looked at
+// again.
+func (f *failing) park(hold, work context.Context, cause error, delay time.Duration) (o Outcome, settled bool) {
+	if hold.Err() != nil {
+		return Return, true
+	}
+	err := f.parking.park(work, &f.delivery.Message, f.tries, delay)
+	switch {
+	case err == nil:
+		f.told = notFailedForGood
+		f.about(cause).Log(work, f.level(park, cause), "message failed; parked until its next try", "pause", delay.String(), "err", cause)
+		return Ack, true
+	case errors.Is(err, ErrNoDelay):
+		return 0, false
+	case flow.CodeOf(err) == flow.BadMessage:
+		f.stays = true
+		return 0, false
+	}
+	f.about(cause).Error("message can't be parked; it goes back to its queue", "err", err, "cause", cause)
+	f.giveBack(hold)
+	return Return, true
+}
+
+// finish does what becomes of a message that is not tried again.
+func (f *failing) finish(hold, work context.Context, fate fate, cause error) Outcome {
+	f.told = notFailedForGood
+	if flow.ClassOf(cause) == flow.Permanent {
+		f.told = failedForGood
+	}
+	switch fate {
+	case untouched:
+		f.told = nothing
+		return Return
+	case expired:
+		f.told = nothing
+		return f.deadLetter(hold, work, f.expire(cause))
+	case requeue:
+		f.seat.wait(hold, f.seats())
+		f.giveBack(hold)
+		f.about(cause).Log(work, f.level(requeue, cause), "message failed; it goes back to its queue", "err", cause)
+		return Return
+	case reject:
+		f.count.fates[reject](flow.CodeOf(cause))
+		f.about(cause).Error("message failed; it is left to the broker's dead-lettering", "err", cause)
+		return Reject
+	case discard:
+		f.count.fates[discard](flow.CodeOf(cause))
+		f.about(cause).Error("message failed; it is discarded", "err", cause)
+		return Ack
+	default:
+		return f.deadLetter(hold, work, cause)
+	}
+}
+
+// expire counts a message whose deadline has passed, and tells what it failed by
+// before.
+func (f *failing) expire(last error) error {
+	if f.options.Late != nil {
+		f.options.Late()
+	}
+	if errors.Is(last, errLate) {
+		return last
+	}
+	return flow.Errorf(errLate.Code, "%w; the last of %d tries: %w", errLate, f.tries.attempts, last)
+}
+
+// deadLetter moves the message to the dead letter queue. Where that is not
+// possible it goes back to its own queue, after a pause, so that nothing is lost
+// and nothing spins.
+func (f *failing) deadLetter(hold, work context.Context, cause error) Outcome {
+	letter := f.delivery.Message
+	letter.Route, letter.Attempts = f.message.Route, f.tries.attempts
+	queue, err := f.options.Failure().DeadLetters.Write(work, f.manager, &letter, cause)
+	if err == nil {
+		f.count.fates[deadLetter](flow.CodeOf(cause))
+		f.about(cause).Error("message is moved to the dead letter queue", "deadLetterQueue", queue, "err", cause)
+		return Ack
+	}
+	f.about(cause).Error("dead letter can't be written; message goes back to its queue", "deadLetterQueue", queue, "err", err, "cause", cause)
+	f.giveBack(hold)
+	return Return
+}
+
+// givingBackPause keeps a message that goes back to its queue from being
+// redelivered more than once a second.
+const givingBackPause = time.Second
+
+// giveBack spends the pause before a message goes back to its queue: a second, and
+// longer where the broker counts deliveries, so that it does not soon reach their
+// limit.
+func (f *failing) giveBack(hold context.Context) {
+	const doublings = 5
+	sleep(hold, givingBackPause<<min(f.delivery.Message.Source.Deliveries, doublings))
+}
+
+// level counts what becomes of the message and tells at which level that is logged:
+// its first failure and its first parking are worth a warning.
+func (f *failing) level(what fate, cause error) slog.Level {
+	f.count.fates[what](flow.CodeOf(cause))
+	if f.tries.attempts == 1 || what == park && !f.tries.parked {
+		return slog.LevelWarn
+	}
+	return slog.LevelDebug
+}
+
+// about is the log with what every line about the message has.
+func (f *failing) about(cause error) *slog.Logger {
+	return f.log.With("message", f.message.ID, "route", f.message.Route.Name, "destination", f.message.Route.Destination,
+		"attempts", f.tries.attempts, "code", int(flow.CodeOf(cause)))
+}
+
+// jittered is a pause with its random part.
+func (f *failing) jittered(pause time.Duration) time.Duration {
+	share := f.options.Failure().Retry.Jitter * (2*rand.Float64() - 1)
+	return pause + time.Duration(share*float64(pause))
+}
