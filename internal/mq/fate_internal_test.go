@@ -127,7 +127,7 @@ func TestParkedMessageComesBackAsItWas(t *testing.T) {
 	}
 	aside.Headers = append(aside.Headers, flow.Header{Name: "x-death", Value: "the broker's"}, flow.Header{Name: "x-last-death-queue", Value: "the broker's"})
 	aside.IDMade = false
-	aside.Source = flow.Source{Queue: "Q", Manager: "M", RoutingKey: "Q", Delayed: true}
+	aside.Source.Delayed = true
 	after := unpark(&aside)
 	before.parked = true
 	if diff := cmp.Diff(before, after, cmp.AllowUnexported(tries{})); diff != "" {

@@ -150,7 +150,7 @@ func (b *memory) PublishLater(ctx context.Context, queue string, delay time.Dura
 	}
 	b.later = append(b.later, heldBack{*m, delay, time.Now()})
 	d := &mq.Delivery{Message: *m}
-	d.Message.Source = flow.Source{Queue: queue, Manager: "M", RoutingKey: queue, Delayed: true}
+	d.Message.Source = flow.Source{Queue: queue, Manager: "M", Exchange: m.Source.Exchange, RoutingKey: m.Source.RoutingKey, Delayed: true}
 	time.AfterFunc(delay, func() { back <- d })
 	return ctx.Err()
 }

@@ -18,9 +18,6 @@ const (
 	// headerRetrySince and headerDeadline are ms since the epoch.
 	headerRetrySince = headerPrefix + "retry-since"
 	headerDeadline   = headerPrefix + "deadline"
-	// headerExchange and headerRoutingKey are what the sender published to.
-	headerExchange   = headerPrefix + "exchange"
-	headerRoutingKey = headerPrefix + "routing-key"
 )
 
 // parking has the broker hold messages back until their next try.
@@ -112,12 +109,6 @@ func parked(m *flow.Message, t tries) flow.Message {
 	if !t.deadline.IsZero() {
 		add(headerDeadline, milliseconds(t.deadline))
 	}
-	if m.Source.Exchange != "" {
-		add(headerExchange, m.Source.Exchange)
-	}
-	if m.Source.RoutingKey != "" && m.Source.RoutingKey != m.Source.Queue {
-		add(headerRoutingKey, m.Source.RoutingKey)
-	}
 	return aside
 }
 
@@ -126,10 +117,6 @@ func unpark(m *flow.Message) tries {
 	back, notes := takeBack(m)
 	*m = back
 	m.Source.Redelivered = true
-	m.Source.Exchange, m.Source.RoutingKey = notes[headerExchange], m.Source.Queue
-	if key, ok := notes[headerRoutingKey]; ok {
-		m.Source.RoutingKey = key
-	}
 	attempts, _ := strconv.Atoi(notes[headerAttempts]) // who wrote it wrote a number
 	return tries{attempts: attempts, since: moment(notes[headerRetrySince]), deadline: moment(notes[headerDeadline]), parked: true}
 }
