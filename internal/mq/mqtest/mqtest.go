@@ -100,8 +100,6 @@ type Features struct {
 	Received func(v any) any
 	// Expiry tells that an expired message leaves its queue without being read.
 	Expiry bool
-	// TTL tells that messages leave a queue that was declared with a TTL.
-	TTL bool
 }
 
 // rule is one thing that every driver has to do.

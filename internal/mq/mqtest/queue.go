@@ -53,7 +53,6 @@ var queueRules = []rule{
 	{
 		name:    "messages of a queue with a TTL go",
 		explain: "messages that nobody reads leave a queue that was declared with a TTL when they have been in it for so long, and not before, whatever their own life; queues without one keep them",
-		needs:   func(p probe) bool { return p.features.TTL },
 		check:   queueTTL,
 	},
 	{

@@ -39,7 +39,6 @@ func TestConformance(t *testing.T) {
 				UserID:   "guest",
 				Received: receivedAs,
 				Expiry:   true,
-				TTL:      true,
 			})
 		})
 	}
