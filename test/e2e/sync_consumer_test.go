@@ -208,7 +208,7 @@ func TestBrokerIsLostWhileRepliesAreInHand(t *testing.T) {
 	g := gatewaytest.Start(t, syncConsumer(vhost, s))
 	for _, tt := range []struct {
 		name string
-		lose func(testing.TB)
+		lose func(rabbittest.TB)
 	}{{"stopped", node.Stop}, {"killed", node.Kill}} {
 		hold := make(chan struct{})
 		s.Set(codes.OK, hold)

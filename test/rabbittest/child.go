@@ -11,7 +11,6 @@ import (
 	"runtime"
 	"strconv"
 	"syscall"
-	"testing"
 	"time"
 )
 
@@ -48,7 +47,7 @@ func startChild(cmd *exec.Cmd) (*child, error) {
 func (c *child) signal(sig syscall.Signal) { _ = c.cmd.Process.Signal(sig) }
 
 // awaitStopped waits until every thread of a process that got SIGSTOP stands.
-func (c *child) awaitStopped(t testing.TB) {
+func (c *child) awaitStopped(t TB) {
 	t.Helper()
 	end := time.Now().Add(10 * time.Second)
 	for !c.stopped() {

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"testing"
 	"time"
 )
 
@@ -132,7 +131,7 @@ func (n *Node) Address() string { return loopback(n.port) }
 func (n *Node) ManagementURI() string { return "http://guest:guest@" + loopback(n.httpPort) }
 
 // Log is what the server has logged so far: warnings and errors.
-func (n *Node) Log(t testing.TB) string {
+func (n *Node) Log(t TB) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(n.dir, "log", n.name+"@localhost.log"))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

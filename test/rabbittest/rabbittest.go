@@ -19,6 +19,18 @@ import (
 	"testing"
 )
 
+// TB is what the package needs of a test; [testing.TB] has it. A program that is no
+// test, see [Run], gives something of its own, whose Fatal and Fatalf do not return.
+type TB interface {
+	Helper()
+	Cleanup(func())
+	Logf(format string, args ...any)
+	Error(args ...any)
+	Errorf(format string, args ...any)
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+}
+
 // process is what the tests of this process share.
 var process struct {
 	mu sync.Mutex
@@ -61,7 +73,7 @@ func stopAll() {
 
 // Shared returns the server of this process and boots it when it is the first
 // call. Tests must not stop, pause or starve it.
-func Shared(t testing.TB) *Node {
+func Shared(t TB) *Node {
 	t.Helper()
 	process.mu.Lock()
 	defer process.mu.Unlock()
@@ -78,7 +90,7 @@ func Shared(t testing.TB) *Node {
 // Start boots a server for one test, which may do anything to it, with additional
 // lines in its rabbitmq.conf. It ends with the test. A boot costs some five seconds
 // of CPU time, so that tests share nodes where they can.
-func Start(t testing.TB, settings ...string) *Node {
+func Start(t TB, settings ...string) *Node {
 	t.Helper()
 	process.mu.Lock()
 	defer process.mu.Unlock()

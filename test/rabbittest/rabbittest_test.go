@@ -1,6 +1,7 @@
 package rabbittest_test
 
 import (
+	"fmt"
 	"os"
 	"strconv"
 	"strings"
@@ -14,6 +15,13 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		if err := rabbittest.Run(program, "max_message_size = 1000"); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	os.Exit(rabbittest.Main(m, func() error { return goleak.Find() }))
 }
 

@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"strconv"
 	"sync/atomic"
-	"testing"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -24,7 +23,7 @@ var vhosts atomic.Int64
 
 // VHost makes a virtual host, which is deleted, with its connections, at the end
 // of the test.
-func (n *Node) VHost(t testing.TB) *VHost {
+func (n *Node) VHost(t TB) *VHost {
 	t.Helper()
 	v := &VHost{Name: "test-" + strconv.FormatInt(vhosts.Add(1), 10), Node: n}
 	if err := n.manage(http.MethodPut, "/api/vhosts/"+v.Name, ""); err != nil {
@@ -47,7 +46,7 @@ func (v *VHost) URI() string { return "amqp://guest:guest@" + v.Node.Address() +
 // UserURI makes a user for whom permissions are regular expressions of names that
 // may be made, written and read, and returns the address of the virtual host with
 // that user. The user is deleted at the end of the test.
-func (v *VHost) UserURI(t testing.TB, configure, write, read string) string {
+func (v *VHost) UserURI(t TB, configure, write, read string) string {
 	t.Helper()
 	name := "user-of-" + v.Name
 	user, permissions := "/api/users/"+name, "/api/permissions/"+v.Name+"/"+name
@@ -64,7 +63,7 @@ func (v *VHost) UserURI(t testing.TB, configure, write, read string) string {
 
 // Channel opens a channel on a connection of its own, for what a foreign
 // program does in a test. Both are closed at the end of the test.
-func (v *VHost) Channel(t testing.TB) *amqp.Channel {
+func (v *VHost) Channel(t TB) *amqp.Channel {
 	t.Helper()
 	conn, err := amqp.Dial(v.URI())
 	if err != nil {
@@ -80,7 +79,7 @@ func (v *VHost) Channel(t testing.TB) *amqp.Channel {
 
 // SetPolicy gives the queues whose names match pattern the policy, a JSON object
 // such as {"dead-letter-exchange":""}.
-func (v *VHost) SetPolicy(t testing.TB, name, pattern, definition string) {
+func (v *VHost) SetPolicy(t TB, name, pattern, definition string) {
 	t.Helper()
 	body := fmt.Sprintf(`{"pattern":%q,"definition":%s,"apply-to":"queues"}`, pattern, definition)
 	if err := v.Node.manage(http.MethodPut, "/api/policies/"+v.Name+"/"+url.PathEscape(name), body); err != nil {
@@ -90,7 +89,7 @@ func (v *VHost) SetPolicy(t testing.TB, name, pattern, definition string) {
 
 // Messages counts the messages of a queue, those that were delivered and not
 // settled among them; -1 is a queue that does not exist.
-func (v *VHost) Messages(t testing.TB, queue string) int {
+func (v *VHost) Messages(t TB, queue string) int {
 	t.Helper()
 	answer := v.Node.eval(t, fmt.Sprintf(countMessages, erlang(v.Name), erlang(queue)))
 	count, err := strconv.Atoi(answer)

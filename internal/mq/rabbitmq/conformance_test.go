@@ -78,6 +78,8 @@ func (h harness) DeleteQueue(t testing.TB, name string) {
 	}
 }
 
+func (h harness) Messages(t testing.TB, name string) int { return h.VHost.Messages(t, name) }
+
 func (h harness) Put(t testing.TB, queue, body string, headers map[string]string) {
 	t.Helper()
 	ch := h.Channel(t)
