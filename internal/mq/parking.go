@@ -105,9 +105,9 @@ func parked(m *flow.Message, t tries) flow.Message {
 		aside.Headers = append(aside.Headers, flow.Header{Name: name, Value: value})
 	}
 	add(headerAttempts, strconv.Itoa(t.attempts))
-	add(headerRetrySince, milliseconds(t.since))
+	add(headerRetrySince, sinceEpoch(t.since))
 	if !t.deadline.IsZero() {
-		add(headerDeadline, milliseconds(t.deadline))
+		add(headerDeadline, sinceEpoch(t.deadline))
 	}
 	return aside
 }
@@ -121,8 +121,8 @@ func unpark(m *flow.Message) tries {
 	return tries{attempts: attempts, since: moment(notes[headerRetrySince]), deadline: moment(notes[headerDeadline]), parked: true}
 }
 
-// milliseconds writes a time as a header.
-func milliseconds(t time.Time) string { return strconv.FormatInt(t.UnixMilli(), 10) }
+// sinceEpoch writes a time as a header.
+func sinceEpoch(t time.Time) string { return strconv.FormatInt(t.UnixMilli(), 10) }
 
 // moment reads a time from a header; zero when there is none.
 func moment(text string) time.Time {
