@@ -379,3 +379,42 @@ func TestReplyQueueMayNotBeTheNewSendQueue(t *testing.T) {
 		t.Errorf("call ended with %v, want 606: the queue is the send queue", err)
 	}
 }
+
+func TestFailureHandlingChanges(t *testing.T) {
+	t.Parallel()
+	vhost := rabbittest.Shared(t).VHost(t)
+	s, p := gatewaytest.Serve(t, ""), newPartner(t, vhost, "IN")
+	config := routedTo(vhost, s, "orders")
+	g := gatewaytest.Start(t, config)
+	s.Set(codes.InvalidArgument, nil)
+	p.put("IN", amqp.Publishing{MessageId: "m-1", Body: []byte("<Orders/>")})
+	p.take("IN.DLQ")
+	apply(t, g, strings.Replace(config, "workMode: async", "workMode: async\n  failure: {deadLetterQueue: DEAD}", 1))
+	p.put("IN", amqp.Publishing{MessageId: "m-2", Body: []byte("<Orders/>")})
+	if got := p.take("DEAD").MessageId; got != "m-2" {
+		t.Errorf("dead letter = %q, want the message that came after the change", got)
+	}
+	p.waitEmpty("IN.DLQ")
+}
+
+// TestRouteIsMendedUnderMessagesThatAreRetried: a message that waits for its next try
+// takes the new route then.
+func TestRouteIsMendedUnderMessagesThatAreRetried(t *testing.T) {
+	t.Parallel()
+	vhost := rabbittest.Shared(t).VHost(t)
+	s, p := gatewaytest.Serve(t, ""), newPartner(t, vhost, "IN")
+	g := gatewaytest.Start(t, routedTo(vhost, s, "old"))
+	s.Set(codes.Unavailable, nil)
+	p.put("IN", amqp.Publishing{MessageId: "m-1", Body: []byte("<Orders/>")})
+	s.WaitCalls(t, 2)
+	apply(t, g, routedTo(vhost, s, "new"))
+	s.Set(codes.OK, nil)
+	p.waitEmpty("IN")
+	gatewaytest.Eventually(t, func() error {
+		calls := s.Calls()
+		if last := calls[len(calls)-1]; last.Authority != "new" || last.Message.GetMessageId() != "m-1" {
+			return fmt.Errorf("the last call is that of %q to %q", last.Message.GetMessageId(), last.Authority)
+		}
+		return nil
+	})
+}
