@@ -10,8 +10,8 @@ import (
 )
 
 // live are the flows as they are now. A change of the configuration swaps them
-// whole; a message that is in work then goes to its end by those that it began
-// with. The first flows have to be there before the first message.
+// whole; what is being done with a message then is finished by those that it was
+// begun with. The first flows have to be there before the first message.
 type live struct{ flows atomic.Pointer[flows] }
 
 // handler is the flow of that name, as it is when a message comes.
