@@ -51,21 +51,45 @@ func TestEachCallerGetsItsOwnReplyUnderLoad(t *testing.T) {
 // system that answers them in any order, some of them late.
 type load struct {
 	mode     string
-	gateways [loadInstances]*gatewaytest.Gateway
-	clients  [loadInstances]pb.MessageSyncChannelClient
+	habit    habit
+	gateways []*gatewaytest.Gateway
+	clients  []pb.MessageSyncChannelClient
 	sent     atomic.Int64 // replies that the external system has sent
 	number   atomic.Int64 // of the next call
 }
 
+// habit is which ids callers choose and which the external system returns.
+type habit struct {
+	name   string
+	choose func(number int64, m *pb.ProtoMessage)
+	reply  func(request) amqp.Publishing
+}
+
+// anyHabit is each of them in turn.
+var anyHabit = habit{
+	name: "any habit",
+	choose: func(number int64, m *pb.ProtoMessage) {
+		if number%2 == 0 { // The others get ids that the gateway makes.
+			m.MessageId, m.CorrelationId = fmt.Sprintf("m-%d", number), fmt.Sprintf("c-%d", number)
+		}
+	},
+	reply: func(r request) amqp.Publishing {
+		if rand.IntN(2) == 0 {
+			return amqp.Publishing{CorrelationId: r.CorrelationId}
+		}
+		return amqp.Publishing{CorrelationId: r.MessageId}
+	},
+}
+
 func startLoad(t *testing.T, vhost *rabbittest.VHost, mode string) *load {
 	t.Helper()
-	l := &load{mode: mode}
+	l := &load{mode: mode, habit: anyHabit}
 	newPartner(t, vhost, "OUT")
 	respond(t, vhost, l.answer)
-	for i := range l.gateways {
+	for i := range loadInstances {
 		config := strings.Replace(syncProvider(vhost, mode, loadWait), "gateway-1", fmt.Sprintf("gateway-%d", i), 1)
-		l.gateways[i] = gatewaytest.Start(t, config)
-		l.clients[i] = pb.NewMessageSyncChannelClient(dial(t, l.gateways[i]))
+		l.gateways = append(l.gateways, gatewaytest.Start(t, config))
+		l.clients = append(l.clients, pb.NewMessageSyncChannelClient(dial(t, l.gateways[i])))
 	}
 	l.waitReady(t, 200)
 	return l
@@ -82,10 +106,8 @@ func (l *load) answer(ctx context.Context, r request) {
 	case <-ctx.Done():
 		return
 	}
-	reply := amqp.Publishing{CorrelationId: r.MessageId, Body: append([]byte("reply to "), r.Body...)}
-	if rand.IntN(2) == 0 {
-		reply.CorrelationId = r.CorrelationId
-	}
+	reply := l.habit.reply(r)
+	reply.Body = append([]byte("reply to "), r.Body...)
 	if r.reply(reply) == nil {
 		l.sent.Add(1)
 	}
@@ -95,13 +117,13 @@ func (l *load) answer(ctx context.Context, r request) {
 type tally struct {
 	// replied calls have their own reply, slow ones 608 without a reason.
 	replied, late, slow, failed atomic.Int64
-	// lost calls are those of an instance that was killed.
-	lost atomic.Int64
+	// lost calls are those of an instance that was killed, refused ones of one that stops.
+	lost, refused atomic.Int64
 }
 
 func (n *tally) String() string {
-	return fmt.Sprintf("%d replies, %d times 608 for late ones, %d times 608 else, %d times 603, %d calls lost with their gateway",
-		n.replied.Load(), n.late.Load(), n.slow.Load(), n.failed.Load(), n.lost.Load())
+	return fmt.Sprintf("%d replies, %d times 608 for late ones, %d times 608 else, %d times 603, %d calls lost with their gateway, %d refused",
+		n.replied.Load(), n.late.Load(), n.slow.Load(), n.failed.Load(), n.lost.Load(), n.refused.Load())
 }
 
 // run lets all callers call while more says so, given the number of the call. What
@@ -114,7 +136,7 @@ func (l *load) run(t *testing.T, more func(i int) bool, mayBeLost int) *tally {
 	for range loadCallers {
 		callers.Go(func() {
 			for i := int(number.Add(1) - 1); more(i); i = int(number.Add(1) - 1) {
-				l.call(t, n, i%loadInstances, mayBeLost)
+				l.call(t, n, i%len(l.clients), mayBeLost)
 			}
 		})
 	}
@@ -126,9 +148,7 @@ func (l *load) run(t *testing.T, more func(i int) bool, mayBeLost int) *tally {
 func (l *load) call(t *testing.T, n *tally, instance, mayBeLost int) {
 	number := l.number.Add(1)
 	m := &pb.ProtoMessage{Body: fmt.Sprintf("request %d", number)}
-	if number%2 == 0 { // The others get ids that the gateway makes.
-		m.MessageId, m.CorrelationId = fmt.Sprintf("m-%d", number), fmt.Sprintf("c-%d", number)
-	}
+	l.habit.choose(number, m)
 	late := rand.Float64() < lateShare
 	if late {
 		m.UserHeaders = map[string]string{"late": "true"}
