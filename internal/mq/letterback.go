@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	// lettersClose bounds the end of reading, whatever the broker does.
+	// lettersClose bounds what Close waits for, for each reader.
 	lettersClose = 30 * time.Second
 	// backQuiet is how long the count of a queue may stand still while letters come
 	// back, and backPoll how often it is looked up.
@@ -18,21 +18,21 @@ const (
 
 // Close gives back what is held, in its order, and what was on its way.
 func (l *Letters) Close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), lettersClose)
-	defer cancel()
 	var errs []error
 	if n := len(l.readers); n > 0 {
-		errs = append(errs, l.drain(ctx, l.readers[n-1]))
+		errs = append(errs, l.drain(l.readers[n-1]))
 	}
 	for _, r := range l.readers {
-		errs = append(errs, l.giveBack(ctx, r))
+		errs = append(errs, l.giveBack(r))
 	}
 	l.readers, l.held, l.left = nil, nil, 0
 	return errors.Join(errs...)
 }
 
 // drain takes what the broker has sent already.
-func (l *Letters) drain(ctx context.Context, r *letterReader) error {
+func (l *Letters) drain(r *letterReader) error {
+	ctx, cancel := context.WithTimeout(context.Background(), lettersClose)
+	defer cancel()
 	if err := r.Cancel(ctx); err != nil {
 		return err
 	}
@@ -47,7 +47,9 @@ func (l *Letters) drain(ctx context.Context, r *letterReader) error {
 
 // giveBack returns the letters of a reader, closes it, and waits until they are
 // there: RabbitMQ keeps no order between channels, and who comes next counts them.
-func (l *Letters) giveBack(ctx context.Context, r *letterReader) error {
+func (l *Letters) giveBack(r *letterReader) error {
+	ctx, cancel := context.WithTimeout(context.Background(), lettersClose)
+	defer cancel()
 	before, counting := CountLetters(ctx, l.broker, l.queue)
 	returned, err := l.returnAll(r)
 	err = errors.Join(err, r.Close())
