@@ -37,6 +37,7 @@ func (l *Listener) take(d *Delivery) (t tries) {
 	if d.Message.Source.Delayed {
 		t = unpark(&d.Message)
 	}
+	takeMark(&d.Message)
 	if d.Message.ID == "" {
 		d.Message.ID, d.Message.IDMade = l.options.NewID(), true
 	}

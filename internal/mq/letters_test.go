@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -188,4 +189,24 @@ func TestInterruptedReadingGivesBack(t *testing.T) {
 	if diff := cmp.Diff([]mq.Outcome{mq.Return}, b.outcomes()); diff != "" {
 		t.Errorf("outcomes (-want +got):\n%s", diff)
 	}
+}
+
+func TestReplayedMessageKeepsThatItsIDWasMade(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench()
+		letter := mq.ReadLetter(flow.Message{ID: "made", CorrelID: "c", Headers: []flow.Header{
+			{Name: "n", Value: int32(7)}, note("id-made", "true"), note("error-code", "602"),
+		}})
+		b.broker.put("Q", letter.Original())
+		var got flow.Message
+		stop := b.listen(1, func(_ context.Context, m *flow.Message) (*flow.Message, error) {
+			got = *m
+			return nil, nil
+		})
+		synctest.Wait()
+		stop()
+		if diff := cmp.Diff([]flow.Header{{Name: "n", Value: int32(7)}}, got.Headers); got.ID != "made" || !got.IDMade || diff != "" {
+			t.Errorf("message = %+v, want it as it came first; headers (-want +got):\n%s", got, diff)
+		}
+	})
 }

@@ -47,13 +47,13 @@ type Letter struct {
 func ReadLetter(aside flow.Message) Letter {
 	_, notes := takeBack(&aside)
 	l := Letter{
-		Message: aside, Reason: notes[headerError], Queue: notes[headerSourceQueue], Route: notes[headerPrefix+"route"], Instance: notes[headerInstance],
+		Message: aside, Reason: notes[headerError], Queue: notes[headerSourceQueue], Route: notes[headerRoute], Instance: notes[headerInstance],
 	}
 	if code, err := strconv.Atoi(notes[headerErrorCode]); err == nil {
 		l.Code = flow.Code(code)
 	}
 	l.FailedAt, _ = time.Parse(time.RFC3339Nano, notes[headerFailedAt])
-	l.Attempts, _ = strconv.Atoi(notes[headerPrefix+"attempts"])
+	l.Attempts, _ = strconv.Atoi(notes[headerAttempts])
 	if cut := textOf(aside.Headers, headerCut); cut != "" {
 		for name := range strings.SplitSeq(cut, ",") {
 			l.Cut = append(l.Cut, strings.TrimSpace(name))
@@ -111,6 +111,18 @@ func (l *Letter) Original() flow.Message {
 		m.Expiry = milliseconds(text)
 	}
 	return m
+}
+
+// takeMark reads the mark of an id that a gateway made, which a replayed message
+// carries: to the sender of a request the id says nothing. Who sets the mark itself is
+// answered by its own CorrelId.
+func takeMark(m *flow.Message) {
+	i := slices.IndexFunc(m.Headers, func(h flow.Header) bool { return h.Name == headerIDMade })
+	if i < 0 {
+		return
+	}
+	m.IDMade = m.ID != ""
+	m.Headers = slices.Delete(slices.Clone(m.Headers), i, i+1)
 }
 
 // ofBroker tells headers that RabbitMQ adds on its way to the reader.
