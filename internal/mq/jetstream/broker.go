@@ -47,6 +47,7 @@ type Broker struct {
 	maxMessage int64
 	timeout    time.Duration
 	ackWait    time.Duration
+	overdue    time.Duration
 
 	publishing, reading link
 	states              states
@@ -94,6 +95,7 @@ func open(cfg Config, opts nats.Options) *Broker {
 		maxMessage:    cfg.MaxMessage,
 		timeout:       cmp.Or(cfg.ConfirmTimeout, defaultConfirmTimeout),
 		ackWait:       defaultAckWait,
+		overdue:       defaultOverdue,
 		states:        states{ch: make(chan mq.State, 1)},
 		delays:        delays{queues: map[string]*delayable{}},
 		ctx:           ctx,

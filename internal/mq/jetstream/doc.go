@@ -34,9 +34,11 @@
 // When it is due the server puts it on mq.$due.orders=2Ein of the same stream,
 // which the consumer reads beside the queue's own subject: no process of ours has to
 // run. It comes a moment late and never early, does not grow too old for its queue
-// meanwhile, and can come twice when the server dies just then. The first message that
-// is held back changes the consumer and the stream for that. There is
-// [mq.ErrNoDelay] instead
+// meanwhile, and can come twice when the server dies just then. A server that had no
+// room for a message when it was due is reminded by the readers of the queue, a minute
+// later. The first message that is held back changes the consumer and the stream for
+// all that, and the stream should get no limits afterwards: it would drop its oldest
+// messages. There is [mq.ErrNoDelay] instead
 //   - where our user may not change them, and with NATS before 2.12;
 //   - for a stream with limits that refuses what exceeds them (discard: new): with
 //     schedules the server would drop the oldest messages in place of that;

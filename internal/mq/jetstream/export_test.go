@@ -13,6 +13,10 @@ func (s *Server) NATS() *server.Server { return s.nats }
 // silent reader after d.
 func (b *Broker) SetAckWait(d time.Duration) { b.ackWait = d }
 
+// SetOverdue makes readers who come from now on remind the server of messages that
+// are late by d.
+func (b *Broker) SetOverdue(d time.Duration) { b.overdue = d }
+
 // SubjectName tells tests where other clients publish.
 func SubjectName(queue string) string { return subjectName(queue) }
 

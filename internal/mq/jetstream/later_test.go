@@ -305,3 +305,39 @@ func TestQueuesMadeAnewHoldBackAgain(t *testing.T) {
 		t.Errorf("PublishLater() to a deleted queue = %v, want %v", err, mq.ErrReturned)
 	}
 }
+
+// TestOverdueMessagesComeAtLast has a server that has no room left when messages
+// are due: it does not try again by itself.
+func TestOverdueMessagesComeAtLast(t *testing.T) {
+	t.Parallel()
+	e := startExternal(t, func(o *server.Options) { o.JetStreamMaxStore, o.JetStreamMaxMemory = 1<<20, 1<<20 })
+	operator, broker := newOperator(t, e.nats), openExternal(t, e)
+	broker.SetOverdue(500 * time.Millisecond)
+	declare(t, broker, "q")
+	declare(t, broker, "filler")
+	const delay = 2 * time.Second
+	due := time.Now().Add(delay)
+	for i := range 3 {
+		publishLater(t, broker, "q", delay, flow.Message{ID: fmt.Sprint(i), Body: make([]byte, 50_000)})
+	}
+	for err := error(nil); err == nil; {
+		err = broker.Publish(t.Context(), flow.Address{Key: "filler"}, &flow.Message{Body: make([]byte, 20_000)})
+	}
+	time.Sleep(time.Until(due.Add(time.Second))) // the server has tried
+	if got := operator.Messages(t, "q"); got != 0 {
+		t.Fatalf("%d messages came although there is no room for them", got)
+	}
+	if _, err := broker.Purge(t.Context(), "filler"); err != nil {
+		t.Fatal(err)
+	}
+	s, seen := subscribe(t, broker, "q", 1), map[string]bool{}
+	for len(seen) < 3 {
+		d := receive(t, s)
+		if seen[d.Message.ID] || len(d.Message.Body) != 50_000 || !d.Message.Source.Delayed {
+			t.Errorf("received %q of %d bytes, delayed %t, again %t", d.Message.ID, len(d.Message.Body), d.Message.Source.Delayed, seen[d.Message.ID])
+		}
+		seen[d.Message.ID] = true
+		settle(t, d, mq.Ack)
+	}
+	eventually(t, "nothing is held back any more", func() bool { return operator.queue(t, "q").State.Msgs == 0 })
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strconv"
 	"time"
@@ -54,10 +55,10 @@ func (b *Broker) enableDelays(ctx context.Context, s *session, queue string, inf
 	if err == nil && !takesSchedules(queue, info.Config) {
 		err = b.updateStream(ctx, s, queue)
 	}
-	switch _, api := errors.AsType[*jetstream.APIError](err); {
+	switch api, ok := errors.AsType[*jetstream.APIError](err); {
 	case err == nil:
 		return nil
-	case api, errors.Is(err, errNoSchedules):
+	case ok && api.Code != http.StatusServiceUnavailable, errors.Is(err, errNoSchedules):
 		return noDelay(queue, fmt.Errorf("changing it: %w", err))
 	case s.refusal.Load() != refusal:
 		return noDelay(queue, s.explain(fmt.Errorf("changing it: %w", err)))

@@ -119,7 +119,12 @@ func (s *Subscription) start() error {
 		_ = s.asked.Unsubscribe()
 		return errClosed
 	}
-	s.work.Go(s.watch)
+	ctx, cancel := context.WithCancel(s.broker.ctx)
+	s.work.Go(func() {
+		defer cancel()
+		s.watch()
+	})
+	s.work.Go(func() { s.remind(ctx) })
 	s.pull()
 	return nil
 }
