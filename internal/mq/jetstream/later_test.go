@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -22,74 +21,6 @@ func publishLater(t testing.TB, broker mq.Delayer, queue string, delay time.Dura
 	t.Helper()
 	if err := broker.PublishLater(t.Context(), queue, delay, &m); err != nil {
 		t.Fatal(err)
-	}
-}
-
-func TestMessagesComeLater(t *testing.T) {
-	t.Parallel()
-	embedded := startEmbedded(t, jetstream.EmbeddedConfig{Sync: "1s"})
-	operator, broker := newOperator(t, embedded.NATS()), openEmbedded(t, embedded)
-	declare(t, broker, "orders.in")
-	s := subscribe(t, broker, "orders.in", 3)
-	sent := flow.Message{
-		ID: "m", CorrelID: "c", ReplyTo: "replies", Persistence: flow.Persistent, Body: []byte("body"),
-		Headers: []flow.Header{{Name: "n", Value: int32(7)}, {Name: "Nats-Schedule", Value: "mine"}},
-	}
-	start := time.Now()
-	publishLater(t, broker, "orders.in", 2*time.Second, flow.Message{ID: "second"})
-	publishLater(t, broker, "orders.in", time.Second, sent)
-	if got := operator.Messages(t, "orders.in"); got != 0 {
-		t.Errorf("the queue has %d messages, want 0 before their time", got)
-	}
-	publish(t, broker, "orders.in", flow.Message{ID: "now"})
-	if now := receive(t, s).Message; now.ID != "now" || now.Source.Delayed {
-		t.Errorf("received %q first, delayed %t, want the one that was not held back", now.ID, now.Source.Delayed)
-	}
-	got := receive(t, s).Message
-	if took := time.Since(start); took < time.Second {
-		t.Errorf("it took %v, want at least a second", took)
-	}
-	source := got.Source
-	got.Source = flow.Source{}
-	if diff := cmp.Diff(sent, got); diff != "" {
-		t.Errorf("message (-sent +received):\n%s", diff)
-	}
-	want := flow.Source{Queue: "orders.in", Manager: "embedded", RoutingKey: "orders.in", Delayed: true}
-	if source != want {
-		t.Errorf("source = %+v, want %+v", source, want)
-	}
-	if second := receive(t, s).Message; second.ID != "second" || time.Since(start) < 2*time.Second {
-		t.Errorf("received %q after %v, want the second one after 2s", second.ID, time.Since(start))
-	}
-}
-
-func TestManyMessagesComeLater(t *testing.T) {
-	t.Parallel()
-	const n = 1000
-	broker := openEmbedded(t, startEmbedded(t, jetstream.EmbeddedConfig{}))
-	declare(t, broker, "q")
-	s := subscribe(t, broker, "q", 100)
-	var all sync.WaitGroup
-	for i := range n {
-		all.Go(func() {
-			delay := 3 * time.Second
-			if i%2 == 1 {
-				delay = 6 * time.Second
-			}
-			if err := broker.PublishLater(t.Context(), "q", delay, &flow.Message{ID: fmt.Sprint(i)}); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	all.Wait()
-	seen := map[string]bool{}
-	for len(seen) < n {
-		d := receive(t, s)
-		if seen[d.Message.ID] {
-			t.Errorf("%q came twice", d.Message.ID)
-		}
-		seen[d.Message.ID] = true
-		settle(t, d, mq.Ack)
 	}
 }
 
