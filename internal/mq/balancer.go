@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -102,21 +101,21 @@ func (b *balancer) next(routes, tried []route) route {
 	if len(able) == 0 {
 		return nil
 	}
-	ahead := int64(maxAhead)
+	turn := b.turn.Add(1)
 	if able[0].manager().smart() {
-		able, ahead = considered(able), 0
+		return leastBusy(able, turn)
 	}
-	return inTurn(able, b.turn.Add(1), ahead)
+	return inTurn(able, turn)
 }
 
-// inTurn is the first route, from one that changes with each message, whose manager has
-// no more unconfirmed messages than the least busy one, but for so many.
-func inTurn(routes []route, turn uint64, ahead int64) route {
-	least := leastInFlight(routes)
+// inTurn is the first route, from one that changes with each message, whose manager is
+// not too far ahead of the least busy one.
+func inTurn(routes []route, turn uint64) route {
+	most := leastInFlight(routes) + maxAhead
 	n := uint64(len(routes))
 	for i := range n {
 		r := routes[(turn+i)%n]
-		if r.manager().load.inFlight.Load() <= least+ahead {
+		if r.manager().load.inFlight.Load() <= most {
 			return r
 		}
 	}
@@ -129,47 +128,6 @@ func leastInFlight(routes []route) int64 {
 		least = min(least, r.manager().load.inFlight.Load())
 	}
 	return least
-}
-
-// considered are the routes that a message may take. Those that weigh less than the
-// strongest, since they are slow or have just returned, get their share by lot, where
-// they are not busier than others. It changes routes.
-func considered(routes []route) []route {
-	var room [16]float64
-	weights := weigh(room[:0], routes)
-	strongest, sum := slices.Max(weights), 0.0
-	for _, w := range weights {
-		sum += w
-	}
-	lot := rand.Float64() * sum
-	strong := 0
-	for i, r := range routes {
-		if weights[i] == strongest {
-			routes[strong], routes[i] = r, routes[strong]
-			weights[i] = weights[strong]
-			strong++
-			continue
-		}
-		if lot >= 0 && lot < weights[i] && r.manager().load.inFlight.Load() <= leastInFlight(routes) {
-			return routes[i : i+1]
-		}
-		lot -= weights[i]
-	}
-	return routes[:strong]
-}
-
-// weigh appends the weights of the routes' managers.
-func weigh(weights []float64, routes []route) []float64 {
-	best := 0.0
-	for _, r := range routes {
-		if average := r.manager().load.average(); average > 0 && (best == 0 || average < best) {
-			best = average
-		}
-	}
-	for _, r := range routes {
-		weights = append(weights, r.manager().load.weight(best))
-	}
-	return weights
 }
 
 // await waits until one of the routes is ready.

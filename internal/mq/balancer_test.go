@@ -192,7 +192,7 @@ func TestSmartRampsUpReturningManagers(t *testing.T) {
 		for _, tt := range []struct {
 			during time.Duration
 			share  float64 // at most
-		}{{2 * time.Second, 0.07}, {8 * time.Second, 0.17}, {8 * time.Second, 0.29}, {20 * time.Second, 0.35}} {
+		}{{2 * time.Second, 0.09}, {8 * time.Second, 0.21}, {8 * time.Second, 0.34}, {20 * time.Second, 0.35}} {
 			got, _ := traffic(t.Context(), p, 500, tt.during, brokers...)
 			all := got[0] + got[1] + got[2]
 			if float64(got[1]) > tt.share*float64(all) || got[1] <= last*int(tt.during.Seconds()) {
@@ -242,6 +242,31 @@ func TestManagerThatHangs(t *testing.T) {
 					t.Errorf("%d messages failed, want each sent elsewhere", failed.Load()+late.Load())
 				}
 			})
+		})
+	}
+}
+
+// Weights that differ by little, as those of managers that came up one after the other,
+// let none hold callers when it hangs, the strongest neither.
+func TestSmartKeepsCallersFromAHungManagerWhileAllRampUp(t *testing.T) {
+	for hung := range 3 {
+		synctest.Test(t, func(t *testing.T) {
+			brokers := []*paced{newPaced(time.Millisecond), newPaced(time.Millisecond), newPaced(time.Millisecond)}
+			for i := range 2 {
+				brokers[i+1].check = errCut
+				time.AfterFunc(time.Duration(i+1)*time.Second, func() { brokers[i+1].refuse(nil) })
+			}
+			b, stop := several(mq.HealthConfig{Type: mq.Smart, Period: time.Second}, brokers...)
+			defer stop()
+			p := mq.NewPublisher(b.managers, patience)
+			time.Sleep(5 * time.Second)
+			traffic(t.Context(), p, 100, time.Second, brokers...)
+			brokers[hung].hangs.Store(true)
+			traffic(t.Context(), p, 100, confirmTimeout-time.Second, brokers...)
+			if most := brokers[hung].most.Load(); most > 10 {
+				t.Errorf("%d callers hung with M%d", most, hung)
+			}
+			time.Sleep(2 * confirmTimeout)
 		})
 	}
 }

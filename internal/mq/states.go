@@ -81,6 +81,5 @@ func (ms *Managers) Weight(m *Manager) float64 {
 	case !m.smart():
 		return 1
 	}
-	weights := weigh(nil, able)
-	return weights[i] / slices.Max(weights)
+	return weigh(nil, able)[i]
 }
