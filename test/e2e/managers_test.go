@@ -95,11 +95,18 @@ func confirmed(t *testing.T, g *gatewaytest.Gateway) (n [3]float64) {
 	return n
 }
 
-// Brokers die in turn while messages flow both ways; then all of them.
-func TestSeveralBrokersDieWhileMessagesFlow(t *testing.T) {
+func TestSeveralBrokers(t *testing.T) {
 	t.Parallel()
 	b := startTrio(t)
+	t.Run("one stands still", func(t *testing.T) { oneStandsStill(t, b) })
 	f := startFlood(t, b, *brokersType, *brokersRate)
+	t.Run("they die in turn", func(t *testing.T) { theyDieInTurn(t, f) })
+	t.Run("all die", func(t *testing.T) { allDie(t, f) })
+}
+
+// theyDieInTurn kills a broker from time to time while messages flow both ways.
+func theyDieInTurn(t *testing.T, f *flood) {
+	t.Helper()
 	time.Sleep(quiet)
 	for start := time.Now(); time.Since(start) < *brokersFor; {
 		f.kill(t, len(f.outages)%3)
@@ -109,13 +116,12 @@ func TestSeveralBrokersDieWhileMessagesFlow(t *testing.T) {
 	time.Sleep(quiet)
 	f.stop()
 	f.check(t)
-	allBrokersDie(t, b, f)
 }
 
-// allBrokersDie leaves nothing to send to: callers and probes tell so, in time.
-func allBrokersDie(t *testing.T, b *trio, f *flood) {
+// allDie leaves nothing to send to: callers and probes tell so, in time.
+func allDie(t *testing.T, f *flood) {
 	t.Helper()
-	for _, n := range b.nodes {
+	for _, n := range f.brokers.nodes {
 		n.Kill(t)
 	}
 	dead := time.Now()
@@ -135,7 +141,7 @@ func allBrokersDie(t *testing.T, b *trio, f *flood) {
 	if status, body := f.provider.Probe(t, "/actuator/health/liveness"); status != 200 {
 		t.Errorf("liveness = %d %s, want it up", status, body)
 	}
-	b.nodes[0].Start(t)
+	f.brokers.nodes[0].Start(t)
 	dead = time.Now()
 	f.provider.WaitReady(t, 200)
 	within("readiness with one broker back", 10*time.Second)
@@ -144,11 +150,10 @@ func allBrokersDie(t *testing.T, b *trio, f *flood) {
 	}
 }
 
-// A broker that stands still costs its callers the confirm timeout once, and gets
-// little until it goes on.
-func TestSmartLeavesABrokerThatStandsStill(t *testing.T) {
-	t.Parallel()
-	b := startTrio(t)
+// oneStandsStill lets a broker keep its connections and answer nothing. It costs its
+// callers the confirm timeout once, and gets little until it goes on.
+func oneStandsStill(t *testing.T, b *trio) {
+	t.Helper()
 	g := gatewaytest.Start(t, b.provider("Smart"))
 	g.WaitReady(t, 200)
 	c := client(t, g)
