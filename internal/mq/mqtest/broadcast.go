@@ -1,6 +1,7 @@
 package mqtest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -229,4 +230,32 @@ func groupSurvivesLoss(f *fixture) {
 		return b.(mq.Broadcaster).Broadcast(f.ctx(), group, message("after")) == nil
 	})
 	f.hasAll(b, queue, []string{"before", "after"})
+}
+
+// groupOverRestart makes a group where the broker has some, and gives what has to
+// hold for it after a restart.
+func (f *fixture) groupOverRestart(b mq.Broker) (kept func()) {
+	f.Helper()
+	if _, ok := b.(mq.Broadcaster); !ok {
+		return func() {}
+	}
+	group := "group of the restart"
+	queue := f.join(b, group, mq.Quorum)
+	f.broadcast(b, group, "before")
+	return func() {
+		f.broadcast(b, group, "after")
+		f.hasAll(b, queue, []string{"before", "after"})
+	}
+}
+
+// groupWhileDown checks what a broadcast answers when there is no server.
+func (f *fixture) groupWhileDown(ctx context.Context, b mq.Broker) {
+	f.Helper()
+	broadcaster, ok := b.(mq.Broadcaster)
+	if !ok {
+		return
+	}
+	if err := broadcaster.Broadcast(ctx, "group of the restart", message("down")); err == nil || errors.Is(err, mq.ErrReturned) {
+		f.Errorf("Broadcast() = %v without a server, want an error that blames no group", err)
+	}
 }

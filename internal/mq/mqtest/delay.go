@@ -301,3 +301,55 @@ func holdingBackSurvives(f *fixture) {
 		f.settle(d, mq.Ack)
 	}
 }
+
+// delayedOverRestart holds messages back where the broker can do that, and gives
+// what has to hold for them after a restart.
+func (f *fixture) delayedOverRestart(b mq.Broker) (kept func()) {
+	f.Helper()
+	if _, ok := b.(mq.Delayer); !ok {
+		return func() {}
+	}
+	queue := f.queue()
+	f.fillLater(b, queue, longDelay, ids(10))
+	return func() {
+		s, came := f.subscribe(b, queue, 10), map[string]bool{}
+		for len(came) < 10 { // one may come twice
+			d := f.receive(s)
+			if !d.Message.Source.Delayed {
+				f.Errorf("%q is not told as delayed after a restart", d.Message.ID)
+			}
+			came[d.Message.ID] = true
+			f.settle(d, mq.Ack)
+		}
+		other := f.queue()
+		f.later(b, other, shortDelay, message("after"))
+		f.holds(other, 1)
+	}
+}
+
+// delayedWhileDown checks what holding back answers when there is no server.
+func (f *fixture) delayedWhileDown(ctx context.Context, b mq.Broker, queue string) {
+	f.Helper()
+	delayer, ok := b.(mq.Delayer)
+	if !ok {
+		return
+	}
+	err := delayer.PublishLater(ctx, queue, shortDelay, message("down"))
+	if err == nil || errors.Is(err, mq.ErrReturned) || errors.Is(err, mq.ErrNoDelay) || flow.CodeOf(err) == flow.BadMessage {
+		f.Errorf("PublishLater() = %v without a server, want that nothing was sent, or %v", err, mq.ErrUnknown)
+	}
+}
+
+// delayedWhileBlocked checks that holding back does not lie about a server that takes
+// no messages.
+func (f *fixture) delayedWhileBlocked(b mq.Broker, queue string) {
+	f.Helper()
+	delayer, ok := b.(mq.Delayer)
+	if !ok {
+		return
+	}
+	err := delayer.PublishLater(f.ctx(), queue, shortDelay, message("blocked"))
+	if err == nil || errors.Is(err, mq.ErrUnknown) || errors.Is(err, mq.ErrNoDelay) || errors.Is(err, context.DeadlineExceeded) {
+		f.Errorf("PublishLater() of a blocked server = %v, want at once that nothing was sent", err)
+	}
+}

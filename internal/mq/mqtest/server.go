@@ -22,7 +22,7 @@ var serverRules = []rule{
 	},
 	{
 		name:    "a restart is survived",
-		explain: "while the server is down every call is an error that blames nobody; after it Check, Publish and Subscribe work again, and no confirmed message is lost",
+		explain: "while the server is down every call is an error that blames nobody; after it Check, Publish and Subscribe work again, and no confirmed message is lost, those that are held back and those of groups among them",
 		needs:   able[Restarter],
 		check:   restartIsSurvived,
 	},
@@ -127,6 +127,7 @@ func restartIsSurvived(f *fixture) {
 	f.publish(b, queue, ids(6)...)
 	s := f.subscribe(b, queue, 4)
 	old := f.receiveAll(s, 4)
+	groupIsKept, delayedAreKept := f.groupOverRestart(b), f.delayedOverRestart(b)
 	f.eventually("Up is told", func() bool { return states.told(mq.Up) })
 
 	server.Stop(f.T)
@@ -154,6 +155,8 @@ func restartIsSurvived(f *fixture) {
 	f.publish(b, queue, "after")
 	f.settle(f.receive(s), mq.Ack)
 	f.holds(queue, 0)
+	groupIsKept()
+	delayedAreKept()
 }
 
 // whileDown checks what calls answer when there is no server.
@@ -171,6 +174,8 @@ func (f *fixture) whileDown(b mq.Broker, queue string) {
 		if err == nil || errors.Is(err, mq.ErrReturned) || errors.Is(err, mq.ErrNacked) || flow.CodeOf(err) == flow.BadMessage {
 			f.Errorf("Publish() = %v without a server, want that nothing was sent, or %v", err, mq.ErrUnknown)
 		}
+		f.groupWhileDown(ctx, b)
+		f.delayedWhileDown(ctx, b, queue)
 		cancel()
 	}
 }
@@ -197,6 +202,7 @@ func blockedServer(f *fixture) {
 		return states.told(mq.Blocked)
 	})
 	blocked()
+	f.delayedWhileBlocked(b, queue)
 	for range 4 {
 		f.settle(f.receive(s), mq.Ack)
 	}

@@ -14,10 +14,6 @@ import (
 	"mqgateway/internal/mq"
 )
 
-// refusalLasts is how long the broker is not asked again for a delay queue that it
-// refused, which cost a channel and a line in its log.
-const refusalLasts = time.Minute
-
 // PublishLater implements [mq.Delayer]. Messages wait in a queue that nobody reads,
 // one for each source queue and length of delay, such as orders.in.RETRY.30000ms;
 // when their time is over the broker moves them to the source queue, and forgets
@@ -86,26 +82,10 @@ func (q delayQueue) arguments(limit bool) amqp.Table {
 	return args
 }
 
-// verdict is what the broker said to a delay queue; the error wraps [mq.ErrNoDelay].
-type verdict struct {
-	err error
-	at  time.Time
-}
-
-// verdict remembers whether a delay queue can be used; ok tells that it is known.
-func (s *session) verdict(name string) (err error, ok bool) {
-	known, ok := s.delays.Load(name)
-	if !ok {
-		return nil, false
-	}
-	v := known.(verdict)
-	return v.err, v.err == nil || time.Since(v.at) < refusalLasts
-}
-
 // ensureDelay makes a delay queue, once for each connection.
 func (s *session) ensureDelay(ctx context.Context, q delayQueue) error {
-	if err, ok := s.verdict(q.name); ok {
-		return err
+	if _, ok := s.delays.Load(q.name); ok {
+		return nil
 	}
 	select {
 	case s.declaring <- struct{}{}:
@@ -113,15 +93,19 @@ func (s *session) ensureDelay(ctx context.Context, q delayQueue) error {
 	case <-ctx.Done():
 		return fmt.Errorf("nothing was sent: %w", context.Cause(ctx))
 	}
-	if err, ok := s.verdict(q.name); ok {
-		return err
+	if _, ok := s.delays.Load(q.name); ok {
+		return nil
 	}
 	err := s.declareDelay(ctx, q)
-	if err != nil && !errors.Is(err, mq.ErrNoDelay) {
+	switch {
+	case err == nil:
+		s.delays.Store(q.name, true)
+		return nil
+	case errors.Is(err, mq.ErrNoDelay):
+		return err
+	default:
 		return fmt.Errorf("nothing was sent: declaring delay queue %q: %w", q.name, err)
 	}
-	s.delays.Store(q.name, verdict{err: err, at: time.Now()})
-	return err
 }
 
 // declareDelay does not look the queue up first: declaring one that exists tells

@@ -15,6 +15,7 @@ const (
 	headerType       = "x-mq-msg-type"
 	headerManager    = "x-reply-to-manager"
 	headerDeliveries = "x-delivery-count"
+	headerAcquired   = "x-acquired-count"
 )
 
 // delivery makes what a reader gets of an AMQP delivery.

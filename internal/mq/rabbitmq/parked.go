@@ -43,7 +43,7 @@ func parkedCopy(source string, m *flow.Message) flow.Message {
 	waits := *m
 	waits.Headers = make([]flow.Header, 0, len(m.Headers)+2)
 	for _, h := range m.Headers {
-		if h.Name == headerDeliveries || strings.HasPrefix(h.Name, headerParked) {
+		if h.Name == headerDeliveries || h.Name == headerAcquired || strings.HasPrefix(h.Name, headerParked) {
 			continue // of an earlier time
 		}
 		if isDeath(h.Name) || copies(h.Name) {

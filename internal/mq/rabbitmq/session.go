@@ -53,7 +53,7 @@ type session struct {
 	// by who looks for another one.
 	nodes   sync.Map
 	probing chan struct{}
-	// delays are the verdicts on delay queues; declaring is held by who asks for one.
+	// delays are the delay queues that exist; declaring is held by who makes one.
 	delays    sync.Map
 	declaring chan struct{}
 }
