@@ -7,16 +7,15 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"mqgateway/test/faults/ledger"
-	"mqgateway/test/rabbittest"
 )
 
 // destinationRate is the load of ten services together.
 const destinationRate = 300
 
 // newDestinations is a world in which ten services share the messages of one queue.
-func newDestinations(t *testing.T, node *rabbittest.Node, queues string, deadLetters bool) *world {
+func newDestinations(t *testing.T, b broker, deadLetters bool) *world {
 	t.Helper()
-	w := newWorld(t, node, queues, plan{
+	w := newWorld(t, b, plan{
 		rate: min(destinationRate, float64(*rate)), shares: map[string]float64{inAsync: 1},
 		heartbeat: heartbeat, mostOpen: 1_000_000, deadLetters: deadLetters,
 	})
@@ -41,8 +40,8 @@ func (w *world) throughput(during time.Duration) float64 {
 }
 
 // oneDestinationDown holds that a service that is down does not slow the others.
-func oneDestinationDown(t *testing.T, node *rabbittest.Node, queues string) []row {
-	w := newDestinations(t, node, queues, false)
+func oneDestinationDown(t *testing.T, b broker) []row {
+	w := newDestinations(t, b, false)
 	w.rest(5 * time.Second)
 	outage := lasting(time.Minute)
 	healthy := w.throughput(outage)
@@ -59,8 +58,8 @@ func oneDestinationDown(t *testing.T, node *rabbittest.Node, queues string) []ro
 
 // allDestinationsRefuse holds that a wrong rollout of the mesh does not empty a queue
 // into the dead letter queue.
-func allDestinationsRefuse(t *testing.T, node *rabbittest.Node, queues string) []row {
-	w := newDestinations(t, node, queues, true)
+func allDestinationsRefuse(t *testing.T, b broker) []row {
+	w := newDestinations(t, b, true)
 	w.rest(5 * time.Second)
 	end := w.faults.Begin("all refuse")
 	w.setAll(codes.Unimplemented)

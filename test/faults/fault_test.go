@@ -3,6 +3,7 @@ package faults
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -13,59 +14,61 @@ import (
 type fault struct {
 	kind string
 	do   func(*testing.T, *world, *replica)
+	// rabbit tells that it takes RabbitMQ.
+	rabbit bool
 }
 
 // The faults.
 var (
-	killGateway = fault{"gateway killed", func(t *testing.T, _ *world, r *replica) {
+	killGateway = fault{kind: "gateway killed", do: func(t *testing.T, _ *world, r *replica) {
 		r.gateway.Kill()
 		r.start(t)
 	}}
-	restartGateway = fault{"gateway restarted", func(t *testing.T, _ *world, r *replica) {
+	restartGateway = fault{kind: "gateway restarted", do: func(t *testing.T, _ *world, r *replica) {
 		r.stop(t)
 		r.start(t)
 	}}
-	freezeGateway = fault{"gateway frozen", func(_ *testing.T, w *world, r *replica) {
+	freezeGateway = fault{kind: "gateway frozen", do: func(_ *testing.T, w *world, r *replica) {
 		r.gateway.Pause()
 		w.rest(3 * w.plan.heartbeat)
 		r.gateway.Resume()
 	}}
-	restartBroker = fault{"broker restarted", func(t *testing.T, w *world, _ *replica) {
-		w.broker.Node.Stop(t)
-		w.broker.Node.Start(t)
+	restartBroker = fault{rabbit: true, kind: "broker restarted", do: func(t *testing.T, w *world, _ *replica) {
+		w.rabbit.vhost.Node.Stop(t)
+		w.rabbit.vhost.Node.Start(t)
 	}}
-	killBroker = fault{"broker killed", func(t *testing.T, w *world, _ *replica) {
-		w.broker.Node.Kill(t)
-		w.broker.Node.Start(t)
+	killBroker = fault{rabbit: true, kind: "broker killed", do: func(t *testing.T, w *world, _ *replica) {
+		w.rabbit.vhost.Node.Kill(t)
+		w.rabbit.vhost.Node.Start(t)
 	}}
-	freezeBroker = fault{"broker frozen", func(t *testing.T, w *world, _ *replica) {
-		w.broker.Node.Pause(t)
+	freezeBroker = fault{rabbit: true, kind: "broker frozen", do: func(t *testing.T, w *world, _ *replica) {
+		w.rabbit.vhost.Node.Pause(t)
 		w.rest(3 * w.plan.heartbeat)
-		w.broker.Node.Resume(t)
+		w.rabbit.vhost.Node.Resume(t)
 	}}
-	alarmBroker = fault{"memory alarm", func(t *testing.T, w *world, _ *replica) {
-		w.broker.Node.SetMemoryAlarm(t, true)
+	alarmBroker = fault{rabbit: true, kind: "memory alarm", do: func(t *testing.T, w *world, _ *replica) {
+		w.rabbit.vhost.Node.SetMemoryAlarm(t, true)
 		w.rest(2 * time.Second)
-		w.broker.Node.SetMemoryAlarm(t, false)
+		w.rabbit.vhost.Node.SetMemoryAlarm(t, false)
 	}}
-	killService = fault{"service killed", func(t *testing.T, w *world, _ *replica) {
+	killService = fault{kind: "service killed", do: func(t *testing.T, w *world, _ *replica) {
 		w.service.kill()
 		w.rest(time.Second)
 		w.service.start(t)
 	}}
-	freezeService = fault{"service frozen", func(_ *testing.T, w *world, _ *replica) {
+	freezeService = fault{kind: "service frozen", do: func(_ *testing.T, w *world, _ *replica) {
 		w.service.freeze()
 		w.rest(3 * time.Second)
 		w.service.thaw()
 	}}
-	resetNetwork     = fault{"reset", func(_ *testing.T, _ *world, r *replica) { r.network.Reset() }}
+	resetNetwork     = fault{kind: "reset", do: func(_ *testing.T, _ *world, r *replica) { r.network.Reset() }}
 	refuseNetwork    = badNetwork("refused", func(n *proxy.Proxy) { n.Refuse(); n.Reset() })
 	slowNetwork      = badNetwork("slow network", func(n *proxy.Proxy) { n.Slow(100*time.Millisecond, 200_000) })
 	holdNetwork      = badNetwork("stalled network", func(n *proxy.Proxy) { n.Hold(proxy.Both) })
 	remakeReplies    = remake("reply queue deleted", func(r *replica) string { return "REPLIES.DQ." + r.name })
-	closeConnections = fault{"closed by the broker", func(t *testing.T, w *world, r *replica) {
+	closeConnections = fault{rabbit: true, kind: "closed by the broker", do: func(t *testing.T, w *world, r *replica) {
 		for _, purpose := range []string{"consume", "publish"} {
-			w.broker.Node.CloseConnections(t, r.name+" "+purpose)
+			w.rabbit.vhost.Node.CloseConnections(t, r.name+" "+purpose)
 		}
 	}}
 )
@@ -77,7 +80,7 @@ func blackHoleToGateway(length time.Duration) fault {
 }
 
 func badNetwork(kind string, begin func(*proxy.Proxy)) fault {
-	return fault{kind, func(_ *testing.T, w *world, r *replica) {
+	return fault{kind: kind, do: func(_ *testing.T, w *world, r *replica) {
 		begin(r.network)
 		w.rest(3 * time.Second)
 		r.network.Heal()
@@ -85,7 +88,7 @@ func badNetwork(kind string, begin func(*proxy.Proxy)) fault {
 }
 
 func swallow(kind string, d proxy.Direction, length time.Duration) fault {
-	return fault{kind, func(_ *testing.T, w *world, r *replica) {
+	return fault{kind: kind, do: func(_ *testing.T, w *world, r *replica) {
 		r.network.Swallow(d)
 		w.rest(length)
 		r.network.Heal()
@@ -94,33 +97,37 @@ func swallow(kind string, d proxy.Direction, length time.Duration) fault {
 
 // remake deletes a queue that the gateway makes again by itself.
 func remake(kind string, queue func(*replica) string) fault {
-	return fault{kind, func(t *testing.T, w *world, _ *replica) {
+	return fault{rabbit: true, kind: kind, do: func(t *testing.T, w *world, _ *replica) {
 		for _, r := range w.providers {
-			w.broker.remove(t, queue(r))
+			w.rabbit.remove(t, queue(r))
 		}
 	}}
 }
 
 // remakeIn deletes a queue that the gateway reads and makes it again, while it is empty:
 // what an operator deletes is gone.
-var remakeIn = fault{"queue made again", func(t *testing.T, w *world, _ *replica) {
+var remakeIn = fault{rabbit: true, kind: "queue made again", do: func(t *testing.T, w *world, _ *replica) {
 	release := w.paces[inAsync].hold()
 	defer release()
 	w.rest(time.Second)
-	if !w.await("an empty queue", func() bool { return w.books[inAsync].Open() == 0 && w.broker.Messages(t, queueIn) == 0 }) {
+	if !w.await("an empty queue", func() bool { return w.books[inAsync].Open() == 0 && w.broker.holds(t, queueIn) == 0 }) {
 		return
 	}
-	w.broker.remove(t, queueIn)
+	w.rabbit.remove(t, queueIn)
 	w.rest(time.Second)
-	w.broker.declare(t, queueIn)
+	w.rabbit.declare(t, queueIn)
 }}
 
 // rest lets a fault last.
 func (w *world) rest(length time.Duration) { _ = wait(w.ctx, length) }
 
-// suffer lets a fault happen to a gateway.
+// suffer lets a fault happen to a gateway. The one with the broker inside has no network
+// to it.
 func (w *world) suffer(t *testing.T, f fault, r *replica) {
 	t.Helper()
+	if w.rabbit == nil && r.network.Connections() == 0 {
+		r = w.providers[0]
+	}
 	end := w.faults.Begin(f.kind)
 	f.do(t, w, r)
 	end()
@@ -136,9 +143,10 @@ func some(n float64, f fault) []fault {
 }
 
 // sufferAll spreads faults over the messages, as evenly as their lengths allow, in an order that is the same in
-// each run, each at the next of the gateways.
+// each run, each at the next of the gateways; those that take RabbitMQ only there.
 func (w *world) sufferAll(t *testing.T, faults []fault) {
 	t.Helper()
+	faults = slices.DeleteFunc(faults, func(f fault) bool { return f.rabbit && w.rabbit == nil })
 	rand.New(rand.NewPCG(1, 2)).Shuffle(len(faults), func(i, j int) { faults[i], faults[j] = faults[j], faults[i] })
 	replicas := w.replicas()
 	for i, f := range faults {

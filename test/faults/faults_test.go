@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"regexp"
@@ -14,41 +15,40 @@ import (
 // scenario is one story, told on each kind of queue.
 type scenario struct {
 	name string
-	tell func(t *testing.T, node *rabbittest.Node, queues string) []row
+	tell func(t *testing.T, b broker) []row
+	// embedded tells that it works with the embedded broker, too.
+	embedded bool
 }
 
 // short is what runs as a test: every part of the instrument, in about a minute.
-var short = scenario{"short", func(t *testing.T, node *rabbittest.Node, queues string) []row {
-	w := newWorld(t, node, queues, plan{messages: 15_000, rate: 400, shares: all, heartbeat: 2 * time.Second})
+var short = scenario{"short", func(t *testing.T, b broker) []row {
+	w := newWorld(t, b, plan{messages: 15_000, rate: 400, shares: all, heartbeat: 2 * time.Second})
 	w.service.takes(0, 50*time.Millisecond)
 	w.replyPause = [2]time.Duration{0, 50 * time.Millisecond}
 	w.send()
 	w.sufferAll(t, []fault{killGateway, killGateway, restartBroker, resetNetwork, resetNetwork, resetNetwork, blackHole(6 * time.Second), killService})
 	return w.finish()
-}}
+}, true}
 
 // TestFaults runs the short scenario; with -long all others, which make faults does.
 func TestFaults(t *testing.T) {
-	list, kinds := []scenario{short}, []string{"classic"}
+	list, on := []scenario{short}, "classic"
 	if *long {
-		list, kinds = scenarios, []string{"classic", "quorum"}
-	}
-	if *queues != "" {
-		kinds = strings.Split(*queues, ",")
+		list, on = scenarios, "classic,quorum,embedded"
 	}
 	wanted, err := regexp.Compile(*only)
 	if err != nil {
 		t.Fatal(err)
 	}
-	node := rabbittest.Start(t, fmt.Sprintf("max_message_size = %d", maxMessageSize))
+	brokers := brokers{t: t}
 	var rows []row
 	for _, s := range list {
-		for _, kind := range kinds {
-			if !wanted.MatchString(s.name) {
+		for kind := range strings.SplitSeq(cmp.Or(*queues, on), ",") {
+			if !wanted.MatchString(s.name) || kind == "embedded" && !s.embedded {
 				continue
 			}
 			t.Run(s.name+"/"+kind, func(t *testing.T) {
-				for _, r := range s.tell(t, node, kind) {
+				for _, r := range s.tell(t, brokers.open(t, kind)) {
 					r.scenario, r.good = s.name, r.good && !t.Failed()
 					rows = append(rows, r)
 				}
@@ -58,4 +58,22 @@ func TestFaults(t *testing.T) {
 	if err := printTable(os.Stdout, rows); err != nil {
 		t.Error(err)
 	}
+}
+
+// brokers share one RabbitMQ, which boots when it is needed and ends with the test t.
+type brokers struct {
+	t    *testing.T
+	node *rabbittest.Node
+}
+
+// open makes the broker of one scenario.
+func (b *brokers) open(t *testing.T, kind string) broker {
+	t.Helper()
+	if kind == "embedded" {
+		return newEmbedded(t)
+	}
+	if b.node == nil {
+		b.node = rabbittest.Start(b.t, fmt.Sprintf("max_message_size = %d", maxMessageSize))
+	}
+	return newRabbit(t, b.node, kind)
 }

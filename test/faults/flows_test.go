@@ -50,7 +50,7 @@ func (c *callers) next() *grpc.ClientConn {
 // put sends a message of the external system.
 func (w *world) put(queue, replyTo string) func(context.Context, string) error {
 	return func(ctx context.Context, id string) error {
-		return w.broker.peer.put(ctx, queue, letter{id: id, replyTo: replyTo, body: w.body(id)})
+		return w.broker.put(ctx, queue, letter{id: id, replyTo: replyTo, body: w.body(id)})
 	}
 }
 
@@ -155,7 +155,7 @@ func (w *world) reply(ctx context.Context, l letter) {
 		return
 	}
 	for range 5 {
-		err := w.broker.peer.put(ctx, l.replyTo, letter{id: "reply-to-" + l.id, correl: l.id, body: l.body})
+		err := w.broker.put(ctx, l.replyTo, letter{id: "reply-to-" + l.id, correl: l.id, body: l.body})
 		if err == nil || wait(ctx, 200*time.Millisecond) != nil {
 			return
 		}

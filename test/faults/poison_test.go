@@ -18,14 +18,13 @@ import (
 	pb "mqgateway/api/proto/gateway"
 	mqpb "mqgateway/api/proto/gateway/mq"
 	"mqgateway/test/faults/ledger"
-	"mqgateway/test/rabbittest"
 )
 
 // Where poison may end.
 const (
 	through = "through" // it is harmless, or made so
 	bad     = "606"     // refused, or a dead letter
-	broker  = "603"
+	unsent  = "603"
 	either  = "any of these"
 )
 
@@ -54,7 +53,7 @@ var outPoisons = []outPoison{
 	{"foreign user id", system("UserIdentifier", "somebody"), through, through, false},
 	{"missing exchange", func(m *pb.ProtoMessage) {
 		m.Extension, _ = anypb.New(&mqpb.MqMessageInformation{DestinationQueue: "exchange:none/key"})
-	}, broker, broker, true},
+	}, unsent, unsent, true},
 	{"CC", header("CC", queueCopies), either, either, false},
 	{"BCC", header("BCC", queueCopies), either, either, false},
 }
@@ -112,15 +111,15 @@ func (u unsigned) Write(p []byte) (int, error) {
 type poisoned struct{ flow, kind, id, want string }
 
 // poisonAmongGood sends one of each kind of poison to each 1,000 good messages.
-func poisonAmongGood(t *testing.T, node *rabbittest.Node, queues string) []row {
-	w := newWorld(t, node, queues, plan{
+func poisonAmongGood(t *testing.T, b broker) []row {
+	w := newWorld(t, b, plan{
 		messages: sized(100_000), rate: float64(*rate), shares: all, heartbeat: heartbeat, deadLetters: true,
 	})
-	w.broker.declare(t, queueCopies)
+	w.rabbit.declare(t, queueCopies)
 	w.service.answer = poisonedAnswer
 	before := countClosed(t, w)
 	w.send()
-	p := poisoner{w: w, peer: &amqpPeer{uri: w.broker.URI(), wire: func(c net.Conn) net.Conn { return unsigned{c} }}}
+	p := poisoner{w: w, peer: &amqpPeer{uri: w.rabbit.uri, wire: func(c net.Conn) net.Conn { return unsigned{c} }}}
 	defer p.peer.close()
 	copies := 0
 	for round := 1; round*1000 <= w.plan.messages && w.awaitSent(round*1000); round++ {

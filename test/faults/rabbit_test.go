@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -18,16 +19,18 @@ const maxMessageSize = 256 << 10
 
 // rabbit is RabbitMQ with the queues of one scenario.
 type rabbit struct {
-	*rabbittest.VHost
-	kind string // of its queues
-	peer *amqpPeer
+	*amqpPeer
+	vhost  *rabbittest.VHost
+	queues string // kind of them
 }
+
+var _ broker = (*rabbit)(nil)
 
 func newRabbit(t *testing.T, node *rabbittest.Node, kind string) *rabbit {
 	t.Helper()
 	v := node.VHost(t)
-	r := &rabbit{VHost: v, kind: kind, peer: &amqpPeer{uri: v.URI()}}
-	t.Cleanup(r.peer.close)
+	r := &rabbit{&amqpPeer{uri: v.URI()}, v, kind}
+	t.Cleanup(r.close)
 	for _, q := range []string{queueIn, queueAsk, queueOut, queueAnswers} {
 		r.declare(t, q)
 	}
@@ -37,11 +40,11 @@ func newRabbit(t *testing.T, node *rabbittest.Node, kind string) *rabbit {
 // declare makes a queue that delivers as often as it takes.
 func (r *rabbit) declare(t *testing.T, queue string) {
 	t.Helper()
-	args := amqp.Table{amqp.QueueTypeArg: r.kind}
-	if r.kind == amqp.QueueTypeQuorum && r.Node.Version()[0] >= '4' {
+	args := amqp.Table{amqp.QueueTypeArg: r.queues}
+	if r.queues == amqp.QueueTypeQuorum && r.vhost.Node.Version()[0] >= '4' {
 		args["x-delivery-limit"] = int32(-1)
 	}
-	if _, err := r.Channel(t).QueueDeclare(queue, true, false, false, false, args); err != nil {
+	if _, err := r.vhost.Channel(t).QueueDeclare(queue, true, false, false, false, args); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -49,21 +52,34 @@ func (r *rabbit) declare(t *testing.T, queue string) {
 // remove deletes a queue with what lies in it.
 func (r *rabbit) remove(t *testing.T, queue string) {
 	t.Helper()
-	if _, err := r.Channel(t).QueueDelete(queue, false, false, false); err != nil {
+	if _, err := r.vhost.Channel(t).QueueDelete(queue, false, false, false); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// name is what the table calls the broker.
-func (r *rabbit) name() string { return r.Node.Version() }
+func (r *rabbit) name() string { return "RabbitMQ " + r.vhost.Node.Version() }
 
-// names lists the queues.
+func (r *rabbit) kind() string { return r.queues }
+
+func (r *rabbit) address() string { return r.vhost.Node.Address() }
+
+func (r *rabbit) consumer(address string, heartbeat time.Duration) (below, connection string) {
+	uri := strings.Replace(r.vhost.URI(), r.address(), address, 1)
+	return "provider: rabbitmq", fmt.Sprintf(`connections: [{uri: %q, queueManager: QM1, heartbeat: %s}]`, uri, heartbeat)
+}
+
+func (r *rabbit) provider(address string, heartbeat time.Duration) (below, connection string) {
+	return r.consumer(address, heartbeat)
+}
+
+func (r *rabbit) holds(t *testing.T, queue string) int { return r.vhost.Messages(t, queue) }
+
 func (r *rabbit) names(t *testing.T) []string {
 	t.Helper()
 	var queues []struct{ Name string }
 	gatewaytest.Eventually(t, func() error {
 		client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Minute}
-		answer, err := client.Get(r.Node.ManagementURI() + "/api/queues/" + r.Name + "?columns=name")
+		answer, err := client.Get(r.vhost.Node.ManagementURI() + "/api/queues/" + r.vhost.Name + "?columns=name")
 		if err != nil {
 			return err
 		}
@@ -80,10 +96,9 @@ func (r *rabbit) names(t *testing.T) []string {
 	return names
 }
 
-// empty takes everything that a queue holds.
-func (r *rabbit) empty(t *testing.T, queue string, take func(letter)) {
+func (r *rabbit) left(t *testing.T, queue string, take func(letter)) {
 	t.Helper()
-	ch := r.Channel(t)
+	ch := r.vhost.Channel(t)
 	for {
 		d, ok, err := ch.Get(queue, true)
 		if err != nil {

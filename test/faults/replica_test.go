@@ -26,12 +26,15 @@ type replica struct {
 	past    []*gatewaytest.Gateway // those that it was before
 }
 
-// newReplica makes a gateway that reaches the broker at uri, which has the address
-// broker in it, through a proxy. In its configuration URI stands for that.
-func newReplica(t *testing.T, name, config, uri, broker string) *replica {
+// link makes the lines of the configuration that reach the broker at an address.
+type link func(address string, heartbeat time.Duration) (below, connection string)
+
+// newReplica makes a gateway that reaches the broker through a proxy.
+func newReplica(t *testing.T, name, config, broker string, l link, heartbeat time.Duration) *replica {
 	t.Helper()
 	r := &replica{name: name, port: gatewaytest.FreePort(t), network: proxy.Start(t, broker)}
-	r.config = strings.NewReplacer("NAME", name, "PORT", fmt.Sprint(r.port), "URI", strings.Replace(uri, broker, r.network.Address, 1)).Replace(config)
+	below, connection := l(r.network.Address, heartbeat)
+	r.config = strings.NewReplacer("NAME", name, "PORT", fmt.Sprint(r.port), "BROKER", below, "CONNECTION", connection).Replace(config)
 	var err error
 	r.conn, err = grpc.NewClient(fmt.Sprintf("127.0.0.1:%d", r.port),
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
@@ -96,14 +99,15 @@ const (
 )
 
 // consumer is a gateway between the queues IN and ASK and the service.
-func consumer(s *service, heartbeat time.Duration) string {
+func consumer(s *service) string {
 	_, port, _ := strings.Cut(s.address, ":")
 	return fmt.Sprintf(`
 mq:
   instance: NAME
+  BROKER
   systemType: sc
   connection:
-    connections: [{uri: "URI", queueManager: QM1, heartbeat: %s}]
+    CONNECTION
     receiveQueue: IN
     receiveQueueSync: ASK
     sendToCustomDestination: true
@@ -112,20 +116,19 @@ routing:
   routeList:
     - destinationExpression: Root
       variables: [{name: Root, valueFrom: [{type: fromBody, value: local-name(/*)}]}]
-`, heartbeat, port)
+`, port)
 }
 
 // provider is a gateway that puts what callers send on the queue OUT.
-func provider(heartbeat time.Duration) string {
-	return fmt.Sprintf(`
+const provider = `
 mq:
   instance: NAME
+  BROKER
   systemType: sp
   connection:
-    connections: [{uri: "URI", queueManager: QM1, heartbeat: %s}]
+    CONNECTION
     sendQueue: OUT
     sendToCustomDestination: true
   syncReceiver: {replyToMode: UNIQUE, defaultReceiveQueue: REPLIES, maxProcessingTime: 20s}
 grpc: {server: {serverPort: PORT}}
-`, heartbeat)
-}
+`

@@ -30,7 +30,7 @@ func (w *world) rows(took time.Duration) []row {
 		}
 		a := book.Check()
 		rows = append(rows, row{
-			broker: w.broker.name(), queues: w.broker.kind, flow: flow, account: a, took: took,
+			broker: w.broker.name(), queues: w.broker.kind(), flow: flow, account: a, took: took,
 			good: a.Lost == 0 && a.Unexplained == 0,
 		})
 		for _, text := range a.Complaints {

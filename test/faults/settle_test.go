@@ -32,6 +32,7 @@ func (w *world) finish() []row {
 		}
 		return quiet > 1
 	})
+	w.queues = w.broker.names(w.t)
 	for _, r := range w.replicas() {
 		r.stop(w.t)
 	}
@@ -43,7 +44,7 @@ func (w *world) finish() []row {
 // atRest tells that no queue holds a message that somebody may still work on.
 func (w *world) atRest() bool {
 	for _, queue := range w.broker.names(w.t) {
-		if waits(queue) && w.broker.Messages(w.t, queue) > 0 {
+		if waits(queue) && w.broker.holds(w.t, queue) > 0 {
 			w.rest(time.Second)
 			return false
 		}
@@ -61,9 +62,9 @@ func waits(queue string) bool {
 // collect writes down what is left on the broker.
 func (w *world) collect() {
 	w.t.Helper()
-	for _, queue := range w.broker.names(w.t) {
+	for _, queue := range w.queues {
 		at := placeOf(queue)
-		w.broker.empty(w.t, queue, func(l letter) { w.left(queue, at, l) })
+		w.broker.left(w.t, queue, func(l letter) { w.left(queue, at, l) })
 	}
 }
 

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"mqgateway/test/faults/ledger"
-	"mqgateway/test/rabbittest"
 )
 
 // plan is what a scenario wants of its world.
@@ -46,7 +45,8 @@ type world struct {
 	t      *testing.T
 	plan   plan
 	start  time.Time
-	broker *rabbit
+	broker broker
+	rabbit *rabbit // the broker, when it is one
 	faults *ledger.Faults
 	books  map[string]*ledger.Book
 	paces  map[string]*pace
@@ -68,21 +68,24 @@ type world struct {
 	mu         sync.Mutex // guards complaints
 	complaints []string
 
+	// queues are all there are at the end; set by finish.
+	queues []string
 	// letters are the error codes of the dead letters, by id; set by finish.
 	letters map[string]string
 	// copies were sent by CC; set by finish.
 	copies int
 }
 
-// newWorld starts brokers' queues, services, gateways and readers.
-func newWorld(t *testing.T, node *rabbittest.Node, kind string, p plan) *world {
+// newWorld starts services, gateways and readers.
+func newWorld(t *testing.T, b broker, p plan) *world {
 	t.Helper()
 	w := &world{
-		t: t, plan: p, start: time.Now(), broker: newRabbit(t, node, kind), body: order,
+		t: t, plan: p, start: time.Now(), broker: b, body: order,
 		letters: map[string]string{},
 		faults:  &ledger.Faults{Echo: 3*p.heartbeat + 5*time.Second},
 		books:   map[string]*ledger.Book{}, paces: map[string]*pace{},
 	}
+	w.rabbit, _ = b.(*rabbit)
 	for flow, share := range p.shares {
 		last := ledger.Delivered
 		if flow == inSync || flow == outSync {
@@ -96,20 +99,20 @@ func newWorld(t *testing.T, node *rabbittest.Node, kind string, p plan) *world {
 	t.Cleanup(w.end)
 	w.service = startService(t, w.served)
 	for i := range max(p.replicas, 1) {
-		w.consumers = append(w.consumers, w.newReplica(fmt.Sprintf("consumer-%d", i), consumer(w.service, p.heartbeat)))
-		w.providers = append(w.providers, w.newReplica(fmt.Sprintf("provider-%d", i), provider(p.heartbeat)))
+		w.consumers = append(w.consumers, w.newReplica(fmt.Sprintf("consumer-%d", i), consumer(w.service), b.consumer))
+		w.providers = append(w.providers, w.newReplica(fmt.Sprintf("provider-%d", i), provider, b.provider))
 		w.callers.conns = append(w.callers.conns, w.providers[i].conn)
 	}
-	w.running.Go(func() { w.broker.peer.read(w.ctx, queueOut, w.arrived(w.ctx)) })
-	w.running.Go(func() { w.broker.peer.read(w.ctx, queueAnswers, w.answered) })
+	w.running.Go(func() { b.read(w.ctx, queueOut, w.arrived(w.ctx)) })
+	w.running.Go(func() { b.read(w.ctx, queueAnswers, w.answered) })
 	return w
 }
 
-func (w *world) newReplica(name, config string) *replica {
+func (w *world) newReplica(name, config string, l link) *replica {
 	if w.plan.adapt != nil {
 		config = w.plan.adapt(config)
 	}
-	return newReplica(w.t, name, config, w.broker.URI(), w.broker.Node.Address())
+	return newReplica(w.t, name, config, w.broker.address(), l, w.plan.heartbeat)
 }
 
 // end ends what still runs.

@@ -100,6 +100,13 @@ func (p *Proxy) Reset() int {
 	return len(p.links)
 }
 
+// Connections counts the live ones.
+func (p *Proxy) Connections() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.links)
+}
+
 func (p *Proxy) set(change func(*weather)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
