@@ -34,12 +34,15 @@ func openShop(n int, change func(*mq.SharedOptions)) *shop {
 	return s
 }
 
-func (s *shop) open(tag string, change func(*mq.SharedOptions)) *desk {
+func (s *shop) open(tag string, change func(*mq.SharedOptions), others ...*memory) *desk {
 	var reader mq.Broker = s.broker
 	if len(s.instances) > 0 {
 		reader = &elsewhere{s.broker, s.broker.queue("R of " + tag)}
 	}
 	b := newBenchOn(s.broker, reader)
+	for i, other := range others {
+		b.add(fmt.Sprint("N", i), other)
+	}
 	r := mq.NewRequester(b.managers, mq.RequesterOptions{Tag: tag, Wait: replyWait, Patience: patience, Log: b.log, Metrics: b.metrics})
 	o := mq.SharedOptions{
 		Queue: "R", Instance: tag, Allow: func(string) error { return nil },
@@ -569,4 +572,49 @@ func TestReplyThatCannotBePutAsideGoesBack(t *testing.T) {
 			t.Errorf("outcomes = %v, want the reply back in its queue", got)
 		}
 	})
+}
+
+func TestRepliesOnOtherManagers(t *testing.T) {
+	for _, tt := range []struct {
+		name       string
+		everywhere bool
+		missing    bool // R is missing on the other manager
+		down       bool // the other manager is down
+		ready      bool
+	}{
+		{name: "single", ready: true},
+		{name: "single, unread elsewhere", missing: true, ready: true},
+		{name: "everywhere", everywhere: true, ready: true},
+		{name: "everywhere, unread elsewhere", everywhere: true, missing: true},
+		{name: "everywhere, elsewhere is down", everywhere: true, missing: true, down: true, ready: true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, other := &shop{broker: newMemory()}, newMemory()
+				s.broker.routes, other.routes, other.missing = true, true, tt.missing
+				s.broker.queue("OUT")
+				other.queue("OUT")
+				if tt.down {
+					other.check = errCut
+				}
+				d := s.open("a", func(o *mq.SharedOptions) { o.Everywhere = tt.everywhere }, other)
+				defer s.close()
+				if got := d.requester.Ready(); got != tt.ready {
+					t.Fatalf("ready = %t, want %t", got, tt.ready)
+				}
+				if !tt.ready || tt.missing {
+					return
+				}
+				for i, replyOn := range []*memory{s.broker, other, s.broker, other} { // requests take turns
+					id := fmt.Sprint("m-", i)
+					c := d.call(t.Context(), flow.Message{ID: id})
+					replyOn.put("R", flow.Message{CorrelID: id, Body: []byte("reply")})
+					synctest.Wait()
+					if c.got() != "reply" {
+						t.Errorf("call = %q, want the reply, on whichever manager it comes", c.got())
+					}
+				}
+			})
+		})
+	}
 }
