@@ -2,6 +2,7 @@ package main
 
 import (
 	"log/slog"
+	"sync"
 	"strconv"
 
 	"mqgateway/internal/admin"
@@ -128,11 +129,15 @@ func (b *brokers) address() string {
 
 // close ends the connections, and then the embedded broker.
 func (b *brokers) close(log *slog.Logger) {
+	var closing sync.WaitGroup
 	for _, named := range b.all {
-		if err := named.driver.Close(); err != nil {
-			log.Warn("closing the connections", "manager", named.id, "err", err)
-		}
+		closing.Go(func() {
+			if err := named.driver.Close(); err != nil {
+				log.Warn("closing the connections", "manager", named.id, "err", err)
+			}
+		})
 	}
+	closing.Wait()
 	if b.embedded == nil {
 		return
 	}

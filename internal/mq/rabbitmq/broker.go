@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"mqgateway/internal/field"
@@ -137,11 +138,13 @@ func (b *Broker) States() <-chan mq.State { return b.states.ch }
 // [mq.ErrUnknown].
 func (b *Broker) Close() error {
 	b.stopDials()
+	var closing sync.WaitGroup
 	for _, link := range []*lazy[session]{&b.consuming, &b.publishing} {
 		if s := link.close(); s != nil {
-			s.close()
+			closing.Go(s.close) // a broker that hangs is waited for once
 		}
 	}
+	closing.Wait()
 	b.tasks.stop()
 	b.states.close()
 	return nil

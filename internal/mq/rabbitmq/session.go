@@ -14,8 +14,9 @@ import (
 )
 
 const (
-	// closeTimeout is how long the broker may take to answer a close.
-	closeTimeout = 5 * time.Second
+	// closeTimeout is how long the broker may take to answer a close. A gateway that
+	// stops waits for it twice, when its messages have been settled.
+	closeTimeout = 3 * time.Second
 	// maxThrowAway bounds the channels that are open for one question each: a
 	// connection has 2047.
 	maxThrowAway = 16
