@@ -48,11 +48,21 @@ func (dl *DeadLetters) Write(ctx context.Context, on *Manager, m *flow.Message, 
 		return queue, err
 	}
 	letter := dl.letter(m, cause)
-	err = on.Publish(ctx, flow.Address{Key: queue}, &letter)
+	err = insist(ctx, func() error { return on.Publish(ctx, flow.Address{Key: queue}, &letter) })
 	if errors.Is(err, ErrReturned) {
 		dl.declared.Delete(queue + "@" + on.ID())
 	}
 	return queue, err
+}
+
+// insist publishes again, for a second and a half at most, while the broker refuses
+// the message: a quorum queue that has just been made may have no leader yet.
+func insist(ctx context.Context, publish func() error) error {
+	err := publish()
+	for pause := 50 * time.Millisecond; errors.Is(err, ErrNacked) && pause < time.Second && sleep(ctx, pause); pause *= 2 {
+		err = publish()
+	}
+	return err
 }
 
 // declare makes the queue when it may be made, once for each manager.

@@ -312,7 +312,7 @@ func TestParkingThatFailsLosesNothing(t *testing.T) {
 		t.Run(fmt.Sprint(tt.deliveries), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b, s := newBench(), &service{fail: always(errDown)}
-				b.broker.hold = mq.ErrNacked
+				b.broker.hold = mq.ErrUnknown
 				c := usual()
 				c.Retry.InPlaceMax = 0
 				b.broker.put("Q", flow.Message{ID: "1", Source: flow.Source{Deliveries: tt.deliveries}})
@@ -322,6 +322,35 @@ func TestParkingThatFailsLosesNothing(t *testing.T) {
 				time.Sleep(2 * time.Millisecond)
 				checkOutcomes(t, b, mq.Return)
 				stop()
+			})
+		})
+	}
+}
+
+// TestRefusedCopyIsPublishedAgain: a quorum queue that is new may have no leader.
+func TestRefusedCopyIsPublishedAgain(t *testing.T) {
+	for name, fail := range map[string]error{"parked": errDown, "dead letter": errBad} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b, s := newBench(), &service{fail: always(fail)}
+				refuse := func(err error) {
+					b.broker.mu.Lock()
+					defer b.broker.mu.Unlock()
+					b.broker.hold, b.broker.publish = err, func(flow.Address, *flow.Message) error { return err }
+				}
+				refuse(mq.ErrNacked)
+				c := usual()
+				c.Retry.InPlaceMax = 0
+				b.broker.put("Q", flow.Message{ID: "1"})
+				stop := b.listenWith(s.handle, failing(1, c))
+				time.Sleep(time.Second)
+				refuse(nil)
+				time.Sleep(time.Second)
+				stop()
+				if got := len(b.broker.parked()) + len(b.broker.published()); got != 1 {
+					t.Errorf("copies = %d, want 1", got)
+				}
+				checkOutcomes(t, b, mq.Ack)
 			})
 		})
 	}

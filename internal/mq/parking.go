@@ -58,7 +58,9 @@ func (p *parking) park(ctx context.Context, m *flow.Message, t tries, delay time
 		p.close(ErrNoDelay)
 		return ErrNoDelay
 	}
-	err := p.manager.publishBy(ctx, later{delayer, delay}, flow.Address{Key: p.queue}, &aside)
+	err := insist(ctx, func() error {
+		return p.manager.publishBy(ctx, later{delayer, delay}, flow.Address{Key: p.queue}, &aside)
+	})
 	if err == nil || errors.Is(err, ErrNoDelay) {
 		p.close(err)
 	}
