@@ -140,6 +140,26 @@ func (g *Gateway) Stop(t testing.TB) {
 	}
 }
 
+// Signal sends a signal.
+func (g *Gateway) Signal(t testing.TB, s os.Signal) {
+	t.Helper()
+	if err := g.cmd.Process.Signal(s); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// WaitEnd waits for the end of the process, however it ends.
+func (g *Gateway) WaitEnd(t testing.TB) *os.ProcessState {
+	t.Helper()
+	select {
+	case <-g.ended:
+	case <-time.After(Patience):
+		t.Fatal("the gateway did not end")
+	}
+	_ = g.cmd.Wait() // how it ended is in its state
+	return g.cmd.ProcessState
+}
+
 // Kill ends the process at once, as a failure of its machine would.
 func (g *Gateway) Kill() {
 	_ = g.cmd.Process.Kill()
@@ -235,6 +255,15 @@ func (g *Gateway) WaitReloads(t testing.TB, result string, want int) {
 // gateway_replies_total{result="late"}.
 func (g *Gateway) Metric(t testing.TB, series string) float64 {
 	t.Helper()
+	value, found := g.metric(t, series)
+	if !found {
+		t.Fatalf("there is no metric %s", series)
+	}
+	return value
+}
+
+func (g *Gateway) metric(t testing.TB, series string) (value float64, found bool) {
+	t.Helper()
 	_, text := g.Probe(t, "/actuator/prometheus")
 	for line := range strings.Lines(text) {
 		value, found := strings.CutPrefix(line, series+" ")
@@ -245,18 +274,17 @@ func (g *Gateway) Metric(t testing.TB, series string) float64 {
 		if err != nil {
 			t.Fatalf("metric %s is %q: %v", series, value, err)
 		}
-		return number
+		return number, true
 	}
-	t.Fatalf("there is no metric %s", series)
-	return 0
+	return 0, false
 }
 
-// WaitMetric waits until a series has the value.
+// WaitMetric waits until a series is there and has the value.
 func (g *Gateway) WaitMetric(t testing.TB, series string, want float64) {
 	t.Helper()
 	Eventually(t, func() error {
-		if got := g.Metric(t, series); got != want {
-			return fmt.Errorf("%s = %v, want %v", series, got, want)
+		if got, found := g.metric(t, series); got != want || !found {
+			return fmt.Errorf("%s = %v (there: %t), want %v", series, got, found, want)
 		}
 		return nil
 	})

@@ -26,8 +26,9 @@ type Service struct {
 
 	mu     sync.Mutex // guards all below
 	calls  []Call
-	fail   codes.Code    // what calls are answered with
-	hold   chan struct{} // calls wait for it
+	fail   codes.Code            // what calls are answered with
+	refuse map[string]codes.Code // by authority
+	hold   chan struct{}         // calls wait for it
 	answer func(*pb.ProtoMessage) *pb.ProtoMessage
 }
 
@@ -97,6 +98,9 @@ func (s *Service) take(ctx context.Context, in *pb.ProtoMessage, sync bool) (ans
 	s.mu.Lock()
 	s.calls = append(s.calls, Call{headers.Get(":authority")[0], in, sync})
 	fail, hold, answer := s.fail, s.hold, s.answer
+	if refuse := s.refuse[headers.Get(":authority")[0]]; fail == codes.OK {
+		fail = refuse
+	}
 	s.mu.Unlock()
 	if hold != nil {
 		select {
@@ -120,6 +124,13 @@ func (s *Service) Set(fail codes.Code, hold chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.fail, s.hold = fail, hold
+}
+
+// Refuse makes calls of one authority fail, unless code is OK.
+func (s *Service) Refuse(authority string, code codes.Code) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refuse = map[string]codes.Code{authority: code}
 }
 
 // Answer makes answer the answer to requests; without it they are answered with

@@ -1,0 +1,278 @@
+package e2e
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+	"google.golang.org/grpc/codes"
+
+	pb "mqgateway/api/proto/gateway"
+	"mqgateway/test/gatewaytest"
+	"mqgateway/test/rabbittest"
+)
+
+// source is a queue IN of either broker, with a gateway that reads it.
+type source struct {
+	manager string
+	start   func(t *testing.T, s *gatewaytest.Service, keys string) *gatewaytest.Gateway
+	put     func(t *testing.T, g *gatewaytest.Gateway, id string)
+}
+
+// onBothBrokers runs a test on RabbitMQ and on the broker inside the process.
+func onBothBrokers(t *testing.T, test func(*testing.T, source)) {
+	t.Run("rabbitmq", func(t *testing.T) {
+		t.Parallel()
+		vhost := rabbittest.Shared(t).VHost(t)
+		p := newPartner(t, vhost, "IN")
+		test(t, source{
+			manager: "QM1",
+			start: func(t *testing.T, s *gatewaytest.Service, keys string) *gatewaytest.Gateway {
+				return gatewaytest.Start(t, failure(consumer(vhost, s), keys))
+			},
+			put: func(_ *testing.T, _ *gatewaytest.Gateway, id string) {
+				p.put("IN", amqp.Publishing{MessageId: id, Body: []byte("<Orders/>")})
+			},
+		})
+	})
+	t.Run("embedded", func(t *testing.T) {
+		t.Parallel()
+		directory := t.TempDir()
+		test(t, source{
+			manager: "embedded",
+			start: func(t *testing.T, s *gatewaytest.Service, keys string) *gatewaytest.Gateway {
+				return gatewaytest.Start(t, fmt.Sprintf(`
+mq:
+  provider: embedded
+  workMode: async
+  embedded: {directory: %q}
+  connection: {receiveQueue: IN, sendQueue: IN}
+  failure: {%s}
+grpc: {client: {settings: {default: {hostname: 127.0.0.1, port: %s}}}}
+routing: {routeList: [{destinationExpression: "'orders'"}]}
+`, directory, keys, s.Port()))
+			},
+			put: func(t *testing.T, g *gatewaytest.Gateway, id string) {
+				if _, err := client(t, g).ProcessMessage(t.Context(), &pb.ProtoMessage{MessageId: id, Body: "<Orders/>"}); err != nil {
+					t.Fatal(err)
+				}
+			},
+		})
+	})
+}
+
+// TestParkedMessagesOutliveTheGateway: nothing is forgotten, nothing comes back early,
+// and the tries go on being counted.
+func TestParkedMessagesOutliveTheGateway(t *testing.T) {
+	t.Parallel()
+	onBothBrokers(t, func(t *testing.T, from source) {
+		const pause = 3 * time.Second
+		s := gatewaytest.Serve(t, "")
+		s.Set(codes.Unavailable, nil)
+		const keys = "retry: {initial: 3s, max: 3s, inPlaceMax: 0, attempts: 3}"
+		g := from.start(t, s, keys)
+		from.put(t, g, "m-1")
+		for try := 1; try <= 2; try++ {
+			g.WaitMetric(t, fmt.Sprintf(`gateway_messages_parked_total{code="602",flow="queue-to-service",manager=%q,queue="IN"}`, from.manager), 1)
+			parked := time.Now()
+			g.Stop(t)
+			if got := len(s.Calls()); got != try {
+				t.Fatalf("calls = %d, want %d", got, try)
+			}
+			g = from.start(t, s, keys)
+			s.WaitCalls(t, try+1)
+			if waited := time.Since(parked); waited < pause-200*time.Millisecond {
+				t.Errorf("the message is back after %v, want no less than %v", waited, pause)
+			}
+		}
+		letter := g.WaitForLog(t, "message is moved to the dead letter queue")
+		if letter["message"] != "m-1" || letter["attempts"] != 3.0 || letter["code"] != 602.0 {
+			t.Errorf("dead letter = %v, want the message after three tries", letter)
+		}
+	})
+}
+
+// TestServiceThatIsDownDoesNotHoldUpTheOthers: its messages are parked, and come when
+// it is back.
+func TestServiceThatIsDownDoesNotHoldUpTheOthers(t *testing.T) {
+	t.Parallel()
+	vhost := rabbittest.Shared(t).VHost(t)
+	s, p := gatewaytest.Serve(t, ""), newPartner(t, vhost, "IN")
+	s.Refuse("down", codes.Unavailable)
+	g := gatewaytest.Start(t, strings.Replace(consumer(vhost, s), "mq:\n", "mq:\n  consumerParams: {concurrency: 4}\n", 1))
+	const n = 60
+	put := func(name string) {
+		for i := range n {
+			p.put("IN", amqp.Publishing{MessageId: fmt.Sprint(name, i), Body: []byte("<" + name + "/>")})
+		}
+	}
+	put("Down")
+	put("Up")
+	gatewaytest.Eventually(t, func() error {
+		if got := len(callsOf(s, "up")); got != n {
+			return fmt.Errorf("calls of the service that is up = %d, want %d", got, n)
+		}
+		return nil
+	})
+	if got := vhost.Messages(t, "IN.RETRY.1000ms"); got <= 0 {
+		t.Errorf("messages in the delay queue = %d, want some", got)
+	}
+	s.Refuse("down", codes.OK)
+	came := len(callsOf(s, "down"))
+	gatewaytest.Eventually(t, func() error {
+		if got := vhost.Messages(t, "IN") + vhost.Messages(t, "IN.RETRY.1000ms"); got != 0 {
+			return fmt.Errorf("%d messages wait", got)
+		}
+		return nil
+	})
+	ids := map[string]bool{}
+	for _, c := range callsOf(s, "down")[came:] {
+		ids[c.Message.GetMessageId()] = true
+	}
+	if len(ids) != n {
+		t.Errorf("messages that came after the outage = %d, want %d", len(ids), n)
+	}
+	g.WaitMetric(t, `gateway_messages_in_work{manager="QM1",queue="IN"}`, 0)
+}
+
+// callsOf are the calls of an authority.
+func callsOf(s *gatewaytest.Service, authority string) []gatewaytest.Call {
+	return slices.DeleteFunc(s.Calls(), func(c gatewaytest.Call) bool { return c.Authority != authority })
+}
+
+// TestMessageIsDeadLetteredAfterItsDeadline: its Expiry counts from the first taking,
+// and is not the broker's while the message is parked.
+func TestMessageIsDeadLetteredAfterItsDeadline(t *testing.T) {
+	t.Parallel()
+	vhost := rabbittest.Shared(t).VHost(t)
+	s, p := gatewaytest.Serve(t, ""), newPartner(t, vhost, "IN")
+	s.Set(codes.Unavailable, nil)
+	g := gatewaytest.Start(t, failure(consumer(vhost, s), "retry: {initial: 2s, max: 2s, inPlaceMax: 0}"))
+	p.put("IN", amqp.Publishing{MessageId: "m-1", Expiration: "5000", Body: []byte("<Orders/>")})
+	letter := p.take("IN.DLQ")
+	if code := letter.Headers["x-gateway-error-code"]; code != "608" || letter.Headers["x-gateway-original-expiration"] != "5000" || letter.Expiration != "" {
+		t.Errorf("dead letter = %+v, want 608 and the expiration kept", letter)
+	}
+	if got := len(s.Calls()); got != 3 {
+		t.Errorf("calls = %d, want 3 within five seconds", got)
+	}
+	if got := g.Metric(t, `gateway_errors_total{code="608",flow="queue-to-service"}`); got != 1 {
+		t.Errorf("errors of 608 = %v, want 1", got)
+	}
+}
+
+func TestWhatBecomesOfFailedMessagesIsChosen(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, keys string
+		code       codes.Code
+		queue      string // where the message ends; empty is nowhere
+	}{
+		{"permanent reject", "onPermanent: reject", codes.InvalidArgument, "REJECTED"},
+		{"permanent discard", "onPermanent: discard", codes.InvalidArgument, ""},
+		{"permanent to another queue", "deadLetterQueue: LETTERS", codes.InvalidArgument, "LETTERS"},
+		{"permanent to a classic queue", "declare: classic", codes.InvalidArgument, "IN.DLQ"},
+		{"exhausted dead letter", "retry: {attempts: 2}", codes.Unavailable, "IN.DLQ"},
+		{"exhausted reject", "onExhausted: reject, retry: {attempts: 2}", codes.Unavailable, "REJECTED"},
+		{"exhausted discard", "onExhausted: discard, retry: {for: 0}", codes.Unavailable, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			vhost := rabbittest.Shared(t).VHost(t)
+			s, p := gatewaytest.Serve(t, ""), newPartner(t, vhost, "REJECTED")
+			arguments := amqp.Table{"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "REJECTED"}
+			if _, err := p.channel.QueueDeclare("IN", true, false, false, false, arguments); err != nil {
+				t.Fatal(err)
+			}
+			s.Set(tt.code, nil)
+			gatewaytest.Start(t, failure(consumer(vhost, s), tt.keys))
+			p.put("IN", amqp.Publishing{MessageId: "m-1", Body: []byte("<Orders/>")})
+			s.WaitCalls(t, 1)
+			if tt.queue != "" && p.take(tt.queue).MessageId != "m-1" {
+				t.Errorf("the message in %q is another one", tt.queue)
+			}
+			p.waitEmpty("IN")
+			for _, queue := range []string{"IN.DLQ", "LETTERS", "REJECTED"} {
+				if got := vhost.Messages(t, queue); got > 0 {
+					t.Errorf("messages in %q = %d, want none", queue, got)
+				}
+			}
+		})
+	}
+}
+
+// TestRequeuedMessageIsTriedForEver: once a second, and never lost.
+func TestRequeuedMessageIsTriedForEver(t *testing.T) {
+	t.Parallel()
+	onBothBrokers(t, func(t *testing.T, from source) {
+		s := gatewaytest.Serve(t, "")
+		s.Set(codes.InvalidArgument, nil)
+		g := from.start(t, s, "onPermanent: requeue")
+		from.put(t, g, "m-1")
+		start := time.Now()
+		s.WaitCalls(t, 3)
+		if took := time.Since(start); took < 2*time.Second {
+			t.Errorf("three calls within %v, want no more than one a second", took)
+		}
+		s.Set(codes.OK, nil)
+		g.WaitForLog(t, "message failed; it goes back to its queue")
+		g.WaitMetric(t, fmt.Sprintf(`gateway_messages_settled_total{manager=%q,outcome="ack",queue="IN"}`, from.manager), 1)
+	})
+}
+
+// TestWrongRolloutDoesNotEmptyTheQueue: a mesh that does not know the service answers
+// UNIMPLEMENTED; when it does again, the queue is handled to its end.
+func TestWrongRolloutDoesNotEmptyTheQueue(t *testing.T) {
+	t.Parallel()
+	vhost := rabbittest.Shared(t).VHost(t)
+	s, p := gatewaytest.Serve(t, ""), newPartner(t, vhost, "IN")
+	s.Set(codes.Unimplemented, nil)
+	config := strings.Replace(consumer(vhost, s), "mq:\n", "mq:\n  consumerParams: {concurrency: 4}\n", 1)
+	g := gatewaytest.Start(t, failure(config, "brake: {minMessages: 10, pause: 2s}"))
+	const n = 200
+	for i := range n {
+		p.put("IN", amqp.Publishing{MessageId: fmt.Sprint(i), Body: []byte("<Orders/>")})
+	}
+	const braked = `gateway_queue_braked{manager="QM1",queue="IN"}`
+	g.WaitMetric(t, braked, 1)
+	g.WaitReady(t, 200)
+	s.WaitCalls(t, 15) // probes among them
+	s.Set(codes.OK, nil)
+	p.waitEmpty("IN")
+	g.WaitMetric(t, braked, 0)
+	letters := vhost.Messages(t, "IN.DLQ")
+	if letters < 10 || letters > 25 {
+		t.Errorf("dead letters = %d of %d, want no more than pulled the brake, and some probes", letters, n)
+	}
+	if got := len(s.Calls()); got != n {
+		t.Errorf("calls = %d, want each message once", got)
+	}
+	if a, b := len(g.Logged("nearly all messages of the queue fail for good")), len(g.Logged("a message did not fail for good")); a != 1 || b != 1 {
+		t.Errorf("the log tells of %d brakes and %d ends, want one each", a, b)
+	}
+}
+
+// TestOrderIsKept: a message that fails is tried again before the next one.
+func TestOrderIsKept(t *testing.T) {
+	t.Parallel()
+	vhost := rabbittest.Shared(t).VHost(t)
+	s, p := gatewaytest.Serve(t, ""), newPartner(t, vhost, "IN")
+	s.Refuse("third", codes.Unavailable)
+	g := gatewaytest.Start(t, strings.Replace(consumer(vhost, s), "mq:\n", "mq:\n  consumerParams: {ordered: true}\n", 1))
+	for _, name := range []string{"First", "Second", "Third", "Fourth", "Fifth"} {
+		p.put("IN", amqp.Publishing{MessageId: name, Body: []byte("<" + name + "/>")})
+	}
+	g.WaitMetric(t, `gateway_retries_total{code="602",flow="queue-to-service",manager="QM1",queue="IN"}`, 5) // longer than others are retried in place
+	s.Refuse("third", codes.OK)
+	p.waitEmpty("IN")
+	var order []string
+	for _, c := range s.Calls() {
+		order = append(order, c.Authority)
+	}
+	if got, want := strings.Join(slices.Compact(order), " "), "first second third fourth fifth"; got != want {
+		t.Errorf("calls = %s, want %s", got, want)
+	}
+}
