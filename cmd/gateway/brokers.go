@@ -2,8 +2,8 @@ package main
 
 import (
 	"log/slog"
-	"sync"
 	"strconv"
+	"sync"
 
 	"mqgateway/internal/admin"
 	"mqgateway/internal/config"
