@@ -98,8 +98,11 @@ func (b *balancer) next(routes, tried []route) route {
 			able = append(able, r)
 		}
 	}
-	if len(able) == 0 {
+	switch len(able) {
+	case 0:
 		return nil
+	case 1:
+		return able[0]
 	}
 	turn := b.turn.Add(1)
 	if able[0].manager().smart() {

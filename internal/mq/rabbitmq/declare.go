@@ -117,6 +117,8 @@ func (s *session) knowsExchange(ctx context.Context, name string) error {
 	if _, ok := s.exchanges.Load(name); ok || name == "" {
 		return nil
 	}
+	ctx, cancel := s.broker.patient(ctx)
+	defer cancel()
 	err := s.lookUpExchange(ctx, name)
 	switch {
 	case err == nil:

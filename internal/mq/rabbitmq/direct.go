@@ -103,6 +103,8 @@ func (s *session) knowsReply(ctx context.Context, key string) error {
 	if _, ok := s.nodes.Load(p.node()); ok {
 		return nil
 	}
+	ctx, cancel := s.broker.patient(ctx)
+	defer cancel()
 	select {
 	case s.probing <- struct{}{}:
 		defer func() { <-s.probing }()

@@ -3,8 +3,10 @@ package rabbitmq
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // errClosed is what a closed broker answers.
@@ -101,6 +103,16 @@ func (l *lazy[T]) get(ctx context.Context) (*T, error) {
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
+}
+
+// getWithin is get that waits no longer than d.
+func (l *lazy[T]) getWithin(ctx context.Context, d time.Duration) (*T, error) {
+	if v := l.peek(); v != nil {
+		return v, nil
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, d, fmt.Errorf("no answer within %s", d))
+	defer cancel()
+	return l.get(ctx)
 }
 
 // peek returns the value if it is alive, else nil.

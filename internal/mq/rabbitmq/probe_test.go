@@ -2,6 +2,7 @@ package rabbitmq_test
 
 import (
 	"context"
+	"errors"
 	"net"
 	"testing"
 	"time"
@@ -82,5 +83,23 @@ func TestAddressThatHangsIsGivenUp(t *testing.T) {
 	publish(t, b, "q", &flow.Message{})
 	if took := time.Since(start); took > 9*time.Second {
 		t.Errorf("it took %v to come to the last of four addresses, three of which hang", took)
+	}
+}
+
+func TestPublishWaitsForAConnectionAsLongAsForAConfirm(t *testing.T) {
+	t.Parallel()
+	a := silent(t)
+	b, err := rabbitmq.Open(rabbitmq.Config{
+		Addresses:      []mq.ConnectionConfig{{Hostname: []string{a.IP.String()}, Port: a.Port}},
+		ConfirmTimeout: 200 * time.Millisecond,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = b.Close() }()
+	start := time.Now()
+	err = b.Publish(t.Context(), toQueue("q"), &flow.Message{})
+	if took := time.Since(start); err == nil || errors.Is(err, mq.ErrUnknown) || took > 5*time.Second {
+		t.Errorf("Publish() = %v after %v, want that nothing was sent, soon", err, took)
 	}
 }

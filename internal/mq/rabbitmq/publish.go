@@ -22,7 +22,7 @@ func (b *Broker) Publish(ctx context.Context, to flow.Address, m *flow.Message) 
 
 // prepare makes what is published on the publishing connection, outside of inboxes.
 func (b *Broker) prepare(ctx context.Context, to flow.Address, m *flow.Message) (*session, *amqp.Publishing, error) {
-	s, err := b.publishing.get(ctx)
+	s, err := b.publishing.getWithin(ctx, b.confirmTimeout)
 	if err != nil {
 		return nil, nil, fmt.Errorf("nothing was sent: %w", err)
 	}
@@ -57,7 +57,7 @@ func (s *session) publish(ctx context.Context, shared *lazy[window], to flow.Add
 	if _, suspect := s.suspects.Load(to.Exchange); suspect {
 		return s.publishAlone(ctx, to, p)
 	}
-	w, err := shared.get(ctx)
+	w, err := shared.getWithin(ctx, s.broker.confirmTimeout)
 	if err != nil {
 		return fmt.Errorf("nothing was sent: %w", err)
 	}
@@ -86,10 +86,18 @@ func (s *session) find(ctx context.Context, to flow.Address) error {
 	return fmt.Errorf("nothing was sent: %w", err)
 }
 
+// patient bounds what a publish waits for beside its confirm, so that a broker that
+// hangs holds nobody longer.
+func (b *Broker) patient(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, b.confirmTimeout, fmt.Errorf("no answer within %s", b.confirmTimeout))
+}
+
 // publishAlone sends a message on a channel of its own, so that if it ends that
 // channel it is known to be the reason, and nobody else suffers. Whatever is not
 // known for sure is [mq.ErrUnknown]: the message may have been sent before.
 func (s *session) publishAlone(ctx context.Context, to flow.Address, p *amqp.Publishing) error {
+	ctx, cancel := s.broker.patient(ctx)
+	defer cancel()
 	err := s.knowsExchange(ctx, to.Exchange)
 	if err == nil {
 		err = s.aside(ctx, func(ch *throwAway) error {
