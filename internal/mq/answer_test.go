@@ -251,3 +251,39 @@ func TestStoppingWithAReplyInHandGivesTheRequestBack(t *testing.T) {
 		}
 	})
 }
+
+// The reply address is that of the request's manager: another one would have no
+// such queue, or a queue of the same name that somebody else reads.
+func TestReplyWaitsForItsManagerWhileOthersAreUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, other, stopManagers := twoManagers()
+		answerer := mq.NewAnswerer(mq.AnswererOptions{
+			Publisher: mq.NewPublisher(b.managers, patience), Managers: b.managers, Failure: deadLetters(&mq.DeadLetters{}), Log: b.log,
+		})
+		stop := b.listen(1, flow.Chain(func(context.Context, *flow.Message) (*flow.Message, error) {
+			b.broker.mu.Lock()
+			b.broker.check = errCut
+			b.broker.mu.Unlock()
+			b.broker.states <- mq.State{Status: mq.Down, Err: errCut}
+			time.Sleep(time.Second) // until that is known
+			return &flow.Message{Body: []byte("reply"), To: flow.Address{Key: "back", Manager: "M"}}, nil
+		}, answerer.Middleware))
+		b.broker.put("Q", flow.Message{ID: "1"})
+		time.Sleep(time.Minute)
+		if n := len(b.broker.outcomes()); len(b.broker.published()) != 0 || len(other.published()) != 0 || n != 0 {
+			t.Errorf("published %v and %v, %d settled, want the reply in hand", b.broker.published(), other.published(), n)
+		}
+		b.broker.mu.Lock()
+		b.broker.check = nil
+		b.broker.mu.Unlock()
+		time.Sleep(time.Minute)
+		if len(b.broker.published()) != 1 || len(other.published()) != 0 {
+			t.Errorf("published %v and %v, want the reply on its own manager", b.broker.published(), other.published())
+		}
+		if diff := cmp.Diff([]mq.Outcome{mq.Ack}, b.broker.outcomes()); diff != "" {
+			t.Errorf("outcomes (-want +got):\n%s", diff)
+		}
+		stop()
+		stopManagers()
+	})
+}
