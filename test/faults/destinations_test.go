@@ -6,18 +6,18 @@ import (
 
 	"google.golang.org/grpc/codes"
 
-	"mqgateway/test/faults/ledger"
+	"mqgateway/test/gatewaytest"
 )
 
 // destinationRate is the load of ten services together.
 const destinationRate = 300
 
 // newDestinations is a world in which ten services share the messages of one queue.
-func newDestinations(t *testing.T, b broker, deadLetters bool) *world {
+func newDestinations(t *testing.T, b broker) *world {
 	t.Helper()
 	w := newWorld(t, b, plan{
 		rate: min(destinationRate, float64(*rate)), shares: map[string]float64{inAsync: 1},
-		heartbeat: heartbeat, mostOpen: 1_000_000, deadLetters: deadLetters,
+		heartbeat: heartbeat, mostOpen: 1_000_000,
 	})
 	w.body = func(id string) string { return document(destination(id), id) }
 	w.service.takes(0, 20*time.Millisecond)
@@ -41,7 +41,7 @@ func (w *world) throughput(during time.Duration) float64 {
 
 // oneDestinationDown holds that a service that is down does not slow the others.
 func oneDestinationDown(t *testing.T, b broker) []row {
-	w := newDestinations(t, b, false)
+	w := newDestinations(t, b)
 	w.rest(5 * time.Second)
 	outage := lasting(time.Minute)
 	healthy := w.throughput(outage)
@@ -57,22 +57,27 @@ func oneDestinationDown(t *testing.T, b broker) []row {
 }
 
 // allDestinationsRefuse holds that a wrong rollout of the mesh does not empty a queue
-// into the dead letter queue.
+// into the dead letter queue, and that what got there is not lost.
 func allDestinationsRefuse(t *testing.T, b broker) []row {
-	w := newDestinations(t, b, true)
+	const window, share, others = 30 * time.Second, 0.9, 500 // mq.failure.brake, and what is in work or tried
+	w := newDestinations(t, b)
 	w.rest(5 * time.Second)
 	end := w.faults.Begin("all refuse")
 	w.setAll(codes.Unimplemented)
-	w.rest(lasting(time.Minute))
+	w.rest(max(lasting(time.Minute), 2*window))
 	w.setAll(codes.OK)
 	end()
-	rows := w.finish()
-	// The brake looks at 20 messages before it holds, up to 64 are in work by then, and
-	// it lets some through twice a minute to look again.
-	if n, most := rows[0].account.Met[ledger.DeadLettered], 600; n > most {
-		t.Errorf("%d dead letters, want at most %d", n, most)
+	w.stopLoad()
+	w.await("the queue", func() bool { return b.holds(t, queueIn) == 0 })
+	letters, most := b.holds(t, queueIn+".DLQ"), int(share*window.Seconds()*w.plan.rate)+others
+	if t.Logf("%d of %d messages are dead letters", letters, w.sent()); letters == 0 || letters > most {
+		t.Errorf("%d dead letters, want some, and at most %d", letters, most)
 	}
-	return rows
+	r := gatewaytest.Run(t, w.consumers[0].config, "dlq", "replay", "--yes", "--limit", "0")
+	if n := b.holds(t, queueIn+".DLQ"); r.Code != 0 || n != 0 {
+		t.Errorf("replay ended with %d and left %d dead letters:\n%s", r.Code, n, r.Stderr)
+	}
+	return w.finish()
 }
 
 func (w *world) setAll(code codes.Code) {

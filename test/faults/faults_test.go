@@ -22,7 +22,7 @@ type scenario struct {
 
 // short is what runs as a test: every part of the instrument, in about a minute.
 var short = scenario{"short", func(t *testing.T, b broker) []row {
-	w := newWorld(t, b, plan{messages: 15_000, rate: 400, shares: all, heartbeat: 2 * time.Second})
+	w := newWorld(t, b, plan{messages: 12_000, rate: 400, shares: all, heartbeat: 2 * time.Second})
 	w.service.takes(0, 50*time.Millisecond)
 	w.replyPause = [2]time.Duration{0, 50 * time.Millisecond}
 	w.send()
