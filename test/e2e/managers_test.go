@@ -27,8 +27,6 @@ var (
 const (
 	// killPeriod is the time between two kills.
 	killPeriod = 20 * time.Second
-	// quiet is how long messages flow before the first kill, and after the last one.
-	quiet = 3 * time.Second
 	// confirms is the confirmTimeout of the gateways.
 	confirms = 3 * time.Second
 )
@@ -120,6 +118,7 @@ func TestSeveralBrokers(t *testing.T) {
 // theyDieInTurn kills a broker from time to time while messages flow both ways.
 func theyDieInTurn(t *testing.T, f *flood) {
 	t.Helper()
+	quiet := *brokersFor / 4 // before the first kill, and after the last one
 	time.Sleep(quiet)
 	for start := time.Now(); time.Since(start) < *brokersFor; {
 		f.kill(t, len(f.outages)%3)
