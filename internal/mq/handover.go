@@ -89,6 +89,9 @@ func (w *sharedWay) sort(ctx context.Context, in *flow.Message, owner string) er
 		if err == nil || errors.Is(err, errGivenBack) {
 			return err
 		}
+		if !errors.Is(err, ErrReturned) {
+			w.log.Warn("reply can't be left for its instance; all are asked", "queue", w.group.queue, "message", in.ID, "instance", owner, "err", err)
+		}
 	}
 	if whose == replyGone {
 		return w.spread(ctx, in)
@@ -129,10 +132,11 @@ func (w *sharedWay) ask(ctx context.Context, in *flow.Message) error {
 	if errors.Is(err, errGivenBack) {
 		return err
 	}
-	s.requester.count.asked.Inc()
 	if err != nil {
+		w.log.Warn("instances can't be asked whose a reply is", "queue", w.group.queue, "message", in.ID, "correlation", in.CorrelID, "err", err)
 		return w.putAside(ctx, in)
 	}
+	s.requester.count.asked.Inc()
 	timer := time.NewTimer(claimWait)
 	defer timer.Stop()
 	select {

@@ -40,6 +40,7 @@ type memory struct {
 	states   chan mq.State
 	routes   bool // what is published comes to its queue
 	groups   map[string][]string
+	mute     error // why nothing can be broadcast
 }
 
 func newMemory() *memory {
@@ -120,6 +121,9 @@ func (b *memory) Join(_ context.Context, group string, q mq.Queue) error {
 func (b *memory) Broadcast(_ context.Context, group string, m *flow.Message) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.mute != nil {
+		return b.mute
+	}
 	if len(b.groups[group]) == 0 {
 		return mq.ErrReturned
 	}

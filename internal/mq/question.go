@@ -40,6 +40,7 @@ func (w *sharedWay) letter(ctx context.Context, in *flow.Message, cause error) e
 		sleepUntil(ctx, givingBackPause, w.group.stopping)
 		return errGivenBack
 	}
+	w.replies.count.fates[deadLetter](flow.CodeOf(cause))
 	log.Error("reply is moved to the dead letter queue", "deadLetterQueue", queue, "err", cause)
 	return nil
 }

@@ -2,6 +2,7 @@ package mq_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -617,4 +618,23 @@ func TestRepliesOnOtherManagers(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestReplyThatNobodyCanBeAskedForIsPutAside(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := openShop(2, nil)
+		defer s.close()
+		s.broker.mu.Lock()
+		s.broker.mute = errors.New("access refused")
+		s.broker.mu.Unlock()
+		s.reply(flow.Message{CorrelID: "theirs"})
+		if len(s.broker.queue("R.UNCLAIMED")) != 0 {
+			t.Error("put aside at once: the broker may take the question later")
+		}
+		time.Sleep(replyWait + 5*time.Second)
+		synctest.Wait()
+		if len(s.broker.queue("R.UNCLAIMED")) != 1 || s.instances[0].logged.count("instances can't be asked") != 1 {
+			t.Error("the reply is still in hand when nobody can wait for it any more, or the log says nothing")
+		}
+	})
 }
