@@ -20,7 +20,7 @@ type paced struct {
 	*memory
 	takes atomic.Int64 // nanoseconds to a confirm
 	hangs atomic.Bool  // nothing is answered
-	fails atomic.Pointer[error]
+	lost  atomic.Bool  // it hangs before the message is sent
 
 	confirmed, inFlight, most, checks, probes atomic.Int64
 }
@@ -37,9 +37,6 @@ const confirmTimeout = 5 * time.Second
 func (p *paced) Publish(ctx context.Context, _ flow.Address, _ *flow.Message) error {
 	p.most.Store(max(p.most.Load(), p.inFlight.Add(1)))
 	defer p.inFlight.Add(-1)
-	if err := p.fails.Load(); err != nil {
-		return *err
-	}
 	takes := time.Duration(p.takes.Load())
 	if p.hangs.Load() {
 		takes = confirmTimeout
@@ -50,6 +47,9 @@ func (p *paced) Publish(ctx context.Context, _ flow.Address, _ *flow.Message) er
 	case <-timer.C:
 	case <-ctx.Done():
 		return mq.ErrUnknown
+	}
+	if takes == confirmTimeout && p.lost.Load() {
+		return errCut
 	}
 	if takes == confirmTimeout {
 		return mq.ErrUnknown
@@ -209,10 +209,15 @@ func TestSmartRampsUpReturningManagers(t *testing.T) {
 
 func TestManagerThatHangs(t *testing.T) {
 	for _, tt := range []struct {
-		kind string
-		most int64 // callers that it may hold
-	}{{mq.Common, 140}, {mq.Smart, 20}} {
-		t.Run(tt.kind, func(t *testing.T) {
+		name, kind string
+		lost       bool
+		most       int64 // callers that it may hold
+	}{
+		{"Common", mq.Common, false, 140},
+		{"Smart", mq.Smart, false, 20},
+		{"Smart, before anything is sent", mq.Smart, true, 20},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				brokers := []*paced{newPaced(5 * time.Millisecond), newPaced(5 * time.Millisecond), newPaced(5 * time.Millisecond)}
 				b, stop := several(mq.HealthConfig{Type: tt.kind}, brokers...)
@@ -220,6 +225,7 @@ func TestManagerThatHangs(t *testing.T) {
 				p := mq.NewPublisher(b.managers, patience)
 				traffic(t.Context(), p, 800, 10*time.Second, brokers...)
 				brokers[1].hangs.Store(true)
+				brokers[1].lost.Store(tt.lost)
 				_, failed := traffic(t.Context(), p, 800, confirmTimeout, brokers...)
 				if most := brokers[1].most.Load(); most > tt.most {
 					t.Errorf("%d callers hung with the manager, want at most %d", most, tt.most)

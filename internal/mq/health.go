@@ -76,6 +76,8 @@ const (
 type checks struct {
 	good, bad int
 	last      time.Time
+	// asked is set when a publish asks for the next check.
+	asked bool
 	// blocked is the driver's state while the broker takes no messages, else nil.
 	blocked *State
 }
@@ -171,9 +173,12 @@ func (m *Manager) check(ctx context.Context) error {
 }
 
 // probe checks a manager of type Common, while it is up, over a connection of its
-// own, where the driver can do that. What is down is checked by connecting.
+// own, where the driver can do that. What is down is checked by connecting, and what
+// has not confirmed a message where that was sent.
 func (m *Manager) probe(ctx context.Context) error {
-	if p, ok := m.broker.(Prober); ok && !m.smart() && m.State().Status != Down {
+	asked := m.checks.asked
+	m.checks.asked = false
+	if p, ok := m.broker.(Prober); ok && !asked && !m.smart() && m.State().Status != Down {
 		return p.Probe(ctx)
 	}
 	return m.broker.Check(ctx)
@@ -221,6 +226,7 @@ func (m *Manager) watch(ctx context.Context, pause time.Duration) {
 			}
 		case <-m.asked:
 			if m.State().Status == Down || time.Since(m.checks.last) > minPeriod {
+				m.checks.asked = true
 				return
 			}
 		case <-timer.C:

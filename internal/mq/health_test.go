@@ -126,26 +126,28 @@ func TestManagerThatIsBackIsFoundWithinAPeriod(t *testing.T) {
 	})
 }
 
-func TestMissingConfirmAsksForACheck(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		broker := newPaced(0)
-		b, stop := several(mq.HealthConfig{Type: mq.Smart, Period: time.Hour}, broker)
-		defer stop()
-		time.Sleep(2 * time.Second)
-		broker.takes.Store(int64(confirmTimeout))
-		p := mq.NewPublisher(b.managers, patience)
-		for range 10 {
-			go func() { _, _ = p.Handle(context.Background(), &flow.Message{}) }()
-		}
-		time.Sleep(confirmTimeout)
-		synctest.Wait()
-		if got := broker.checks.Load(); got != 2 {
-			t.Errorf("checks = %d, want the first, and one for all confirms that are missing", got)
-		}
-		if !b.managers.Available() {
-			t.Error("a manager that answers checks is not available")
-		}
-	})
+func TestMissingConfirmAsksForACheckOfItsConnection(t *testing.T) {
+	for _, kind := range []string{mq.Common, mq.Smart} {
+		synctest.Test(t, func(t *testing.T) {
+			broker := newPaced(0)
+			b, stop := several(mq.HealthConfig{Type: kind, Period: time.Hour}, broker)
+			defer stop()
+			time.Sleep(2 * time.Second)
+			broker.takes.Store(int64(confirmTimeout))
+			p := mq.NewPublisher(b.managers, patience)
+			for range 10 {
+				go func() { _, _ = p.Handle(context.Background(), &flow.Message{}) }()
+			}
+			time.Sleep(confirmTimeout)
+			synctest.Wait()
+			if got := broker.checks.Load(); got != 2 {
+				t.Errorf("%s: checks = %d, want the first, and one for all confirms that are missing", kind, got)
+			}
+			if !b.managers.Available() {
+				t.Errorf("%s: a manager that answers checks is not available", kind)
+			}
+		})
+	}
 }
 
 func TestDisabledManagerIsLeftAlone(t *testing.T) {

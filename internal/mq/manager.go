@@ -132,12 +132,12 @@ func (m *Manager) note(r result, took time.Duration) {
 		if m.smart() {
 			m.load.took(took)
 		}
-	case unknown:
+	case unknown, failed:
 		m.load.tookAtLeast(took)
 		if took >= m.options.ConfirmTimeout {
 			m.ask()
 		}
-	case returned, nacked, failed: // say nothing of the manager's pace
+	case returned, nacked: // say nothing of the manager's pace
 	}
 }
 
