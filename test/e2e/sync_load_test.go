@@ -37,7 +37,7 @@ const (
 func TestEachCallerGetsItsOwnReplyUnderLoad(t *testing.T) {
 	t.Parallel()
 	node := rabbittest.Start(t)
-	loads := []*load{startLoad(t, node.VHost(t), "UNIQUE"), startLoad(t, node.VHost(t), "DIRECT")}
+	loads := []*load{startLoad(t, node.VHost(t), "UNIQUE"), startLoad(t, node.VHost(t), "DIRECT"), startLoad(t, node.VHost(t), "SHARED_SINGLE")}
 	for _, l := range loads {
 		l.everybodyIsAnswered(t, *loadRequests)
 	}
@@ -84,7 +84,7 @@ var anyHabit = habit{
 func startLoad(t *testing.T, vhost *rabbittest.VHost, mode string) *load {
 	t.Helper()
 	l := &load{mode: mode, habit: anyHabit}
-	newPartner(t, vhost, "OUT")
+	newPartner(t, vhost, "OUT", sharedQueue)
 	respond(t, vhost, l.answer)
 	for i := range loadInstances {
 		config := strings.Replace(syncProvider(vhost, mode, loadWait), "gateway-1", fmt.Sprintf("gateway-%d", i), 1)
