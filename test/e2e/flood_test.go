@@ -274,13 +274,14 @@ func (f *flood) checkIn(t *testing.T) {
 	}
 }
 
-// checkShares holds that the brokers that were there shared what was sent.
+// checkShares holds that the brokers that were there shared what was sent. With Smart
+// they do not: the one that returned last is still being ramped up.
 func (f *flood) checkShares(t *testing.T) {
 	t.Helper()
 	for _, o := range f.outages {
 		one, other := o.shares[(o.broker+1)%3], o.shares[(o.broker+2)%3]
 		t.Logf("QM%d away for %v: the others confirmed %v and %v", o.broker+1, o.to.Sub(o.from).Round(time.Millisecond), one, other)
-		if min(one, other) < 0.9*max(one, other) {
+		if *brokersType == "Common" && min(one, other) < 0.9*max(one, other) {
 			t.Errorf("the healthy brokers confirmed %v and %v, want shares within a tenth", one, other)
 		}
 	}
