@@ -47,12 +47,21 @@ func (dl *DeadLetters) Write(ctx context.Context, on *Manager, m *flow.Message, 
 	if err := dl.declare(ctx, on, queue); err != nil {
 		return queue, err
 	}
-	letter := dl.letter(m, cause)
-	err = insist(ctx, func() error { return on.Publish(ctx, flow.Address{Key: queue}, &letter) })
+	err = dl.publish(ctx, on, queue, m, cause, maxHeaders)
+	if flow.CodeOf(err) == flow.BadMessage {
+		// This broker takes less than others do. Without its headers the message can lie
+		// there; in its own queue it would come back for ever.
+		err = dl.publish(ctx, on, queue, m, cause, 0)
+	}
 	if errors.Is(err, ErrReturned) {
 		dl.declared.Delete(queue + "@" + on.ID())
 	}
 	return queue, err
+}
+
+func (dl *DeadLetters) publish(ctx context.Context, on *Manager, queue string, m *flow.Message, cause error, headers int) error {
+	letter := dl.letter(m, cause, headers)
+	return insist(ctx, func() error { return on.Publish(ctx, flow.Address{Key: queue}, &letter) })
 }
 
 // insist publishes again, for a second and a half at most, while the broker refuses
@@ -79,9 +88,10 @@ func (dl *DeadLetters) declare(ctx context.Context, on *Manager, queue string) e
 	return nil
 }
 
-// letter is the message aside, with the reason.
-func (dl *DeadLetters) letter(m *flow.Message, cause error) flow.Message {
-	letter := putAside(m)
+// letter is the message aside, with so many bytes of its headers at most, and with the
+// reason.
+func (dl *DeadLetters) letter(m *flow.Message, cause error, headers int) flow.Message {
+	letter := putAsideWithin(headers, m)
 	add := func(name, value string) {
 		letter.Headers = append(letter.Headers, flow.Header{Name: name, Value: value})
 	}

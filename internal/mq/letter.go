@@ -36,9 +36,13 @@ const maxErrorText = 1024
 
 // putAside makes a copy of a message to lie in another queue than its own for a
 // while: it is persistent, and what would harm it there has another name.
-func putAside(m *flow.Message) flow.Message {
+func putAside(m *flow.Message) flow.Message { return putAsideWithin(maxHeaders, m) }
+
+// putAsideWithin is putAside with the largest headers left out where they have more
+// bytes than that together.
+func putAsideWithin(limit int, m *flow.Message) flow.Message {
 	aside := *m
-	kept, cut := fitting(m.Headers)
+	kept, cut := fitting(m.Headers, limit)
 	aside.Headers = make([]flow.Header, 0, len(kept)+10)
 	for _, h := range kept {
 		if harmful(h.Name) {
@@ -99,22 +103,22 @@ func takeBack(aside *flow.Message) (m flow.Message, notes map[string]string) {
 }
 
 // maxHeaders bounds the headers of a message that fit a frame beside what a dead
-// letter adds, in bytes of their text.
+// letter adds, in bytes.
 const maxHeaders = 56 << 10
 
-// fitting returns the headers that fit a frame and the names of the largest
-// ones, which do not.
-func fitting(headers []flow.Header) (kept []flow.Header, cut []string) {
+// fitting returns the headers that have no more bytes than the limit together, and the
+// names of the largest ones, which exceed it.
+func fitting(headers []flow.Header, limit int) (kept []flow.Header, cut []string) {
 	total := 0
 	for _, h := range headers {
 		total += headerSize(h)
 	}
-	if total <= maxHeaders {
+	if total <= limit {
 		return headers, nil
 	}
 	kept = slices.Clone(headers)
 	slices.SortStableFunc(kept, func(a, b flow.Header) int { return headerSize(a) - headerSize(b) })
-	for total > maxHeaders {
+	for total > limit {
 		last := kept[len(kept)-1]
 		kept = kept[:len(kept)-1]
 		total -= headerSize(last)
@@ -123,19 +127,28 @@ func fitting(headers []flow.Header) (kept []flow.Header, cut []string) {
 	return kept, cut
 }
 
-// headerSize estimates what a header takes in a frame.
-func headerSize(h flow.Header) int {
-	const overhead = 8
-	switch v := h.Value.(type) {
+// headerSize is at least what a header takes in a frame.
+func headerSize(h flow.Header) int { return 1 + len(h.Name) + valueSize(h.Value) }
+
+func valueSize(value any) int {
+	size := 5 // type and length
+	switch v := value.(type) {
 	case string:
-		return overhead + len(h.Name) + len(v)
+		size += len(v)
 	case []byte:
-		return overhead + len(h.Name) + len(v)
-	case map[string]any, []any:
-		return overhead + len(h.Name) + len(h.Text())
+		size += len(v)
+	case map[string]any:
+		for name, inner := range v {
+			size += 1 + len(name) + valueSize(inner)
+		}
+	case []any:
+		for _, inner := range v {
+			size += valueSize(inner)
+		}
 	default:
-		return overhead + len(h.Name) + 8
+		size += 4 // the longest others have eight bytes and no length
 	}
+	return size
 }
 
 // harmful headers would route extra copies or make the broker see a cycle, or the

@@ -45,7 +45,7 @@ func (p *parking) open(now time.Time) bool {
 // takes tells that a message can be parked without loss: its headers have to fit
 // beside those of the gateway.
 func (p *parking) takes(m *flow.Message) bool {
-	_, cut := fitting(m.Headers)
+	_, cut := fitting(m.Headers, maxHeaders)
 	return len(cut) == 0
 }
 

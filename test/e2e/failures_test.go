@@ -276,3 +276,41 @@ func TestOrderIsKept(t *testing.T) {
 		t.Errorf("calls = %s, want %s", got, want)
 	}
 }
+
+// TestEveryMessageFitsItsDeadLetter: headers that the gateway would not take from a
+// microservice are no reason for a message to come back for ever.
+func TestEveryMessageFitsItsDeadLetter(t *testing.T) {
+	t.Parallel()
+	vhost := rabbittest.Shared(t).VHost(t)
+	s, p := gatewaytest.Serve(t, ""), newPartner(t, vhost, "IN")
+	s.Set(codes.InvalidArgument, nil)
+	many, numbers := amqp.Table{}, make([]any, 8000)
+	for i := range 300 {
+		many[fmt.Sprint("h", i)] = int32(i)
+	}
+	for i := range numbers {
+		numbers[i] = int64(i)
+	}
+	gatewaytest.Start(t, failure(consumer(vhost, s), ""))
+	for _, tt := range []struct {
+		id      string
+		headers amqp.Table
+		cut     any
+	}{
+		{"many headers", many, nil},
+		{"large header", amqp.Table{"large": strings.Repeat("v", 40<<10)}, nil},
+		{"large array", amqp.Table{"numbers": numbers}, "numbers"},
+		{"long name", amqp.Table{"x-death" + strings.Repeat("n", 240): "v", "other": "v"}, "x-death" + strings.Repeat("n", 240) + ",other"},
+	} {
+		p.put("IN", amqp.Publishing{MessageId: tt.id, Headers: tt.headers, Body: []byte("<Orders/>")})
+		letter := p.take("IN.DLQ")
+		if letter.MessageId != tt.id || letter.Headers["x-gateway-cut"] != tt.cut {
+			t.Errorf("dead letter = %q without %v, want %q without %v", letter.MessageId, letter.Headers["x-gateway-cut"], tt.id, tt.cut)
+		}
+		for name := range tt.headers {
+			if _, ok := letter.Headers[name]; !ok && tt.cut == nil {
+				t.Errorf("dead letter of %q is without header %q", tt.id, name)
+			}
+		}
+	}
+}

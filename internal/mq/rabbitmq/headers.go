@@ -10,12 +10,11 @@ import (
 	"mqgateway/internal/flow"
 )
 
-// The limits of headers. The last two are those of the client library when it
-// reads: the connection of a reader does not survive more.
+// The limits of headers. What a reader gets has to fit again beside what a dead letter
+// adds. The last two are those of the client library when it reads: the connection of
+// a reader does not survive more.
 const (
-	maxHeaders     = 256
 	maxHeadersSize = 64 << 10
-	maxHeaderSize  = 32 << 10
 	maxDepth       = 32
 	maxElements    = 8192
 )
@@ -24,9 +23,6 @@ const (
 // ReplyToManager, where they are set, replace headers of their names.
 func toTable(m *flow.Message) (amqp.Table, int, error) {
 	count := len(m.Headers)
-	if count > maxHeaders {
-		return nil, 0, flow.Errorf(flow.BadMessage, "message has %d headers; the limit is %d", count, maxHeaders)
-	}
 	if count == 0 && m.Type == 0 && m.ReplyToManager == "" {
 		return nil, 0, nil
 	}
@@ -58,7 +54,7 @@ func addHeader(table amqp.Table, h *flow.Header) (size int, err error) {
 	value, size, err := toWire(h.Value, 0)
 	if err == nil {
 		size += 1 + len(h.Name)
-		err = checkHeader(h.Name, value, size)
+		err = checkHeader(h.Name, value)
 	}
 	if err != nil {
 		return 0, flow.Errorf(flow.BadMessage, "header %q: %w", clip(h.Name), err)
@@ -67,12 +63,9 @@ func addHeader(table amqp.Table, h *flow.Header) (size int, err error) {
 	return size, nil
 }
 
-func checkHeader(name string, value any, size int) error {
+func checkHeader(name string, value any) error {
 	if err := checkName(name); err != nil {
 		return err
-	}
-	if size > maxHeaderSize {
-		return fmt.Errorf("has %d bytes; the limit is %d", size, maxHeaderSize)
 	}
 	if name == "CC" || name == "BCC" {
 		return checkRoutingKeys(value)
