@@ -129,9 +129,8 @@ func (b *brake) count(c BrakeConfig) {
 	}
 	b.bad++
 	now := sample{time.Now(), b.good.Load(), b.bad}
-	then := b.then(now, c.Window)
+	bad, all, within := b.worst(now, c)
 	b.remember(now, c.Window)
-	bad, all := now.bad-then.bad, now.bad-then.bad+now.good-then.good
 	if all < uint64(c.MinMessages) || float64(bad) < c.PermanentShare*float64(all) {
 		return
 	}
@@ -140,13 +139,42 @@ func (b *brake) count(c BrakeConfig) {
 	b.on.Set(1)
 	b.pulls.Inc()
 	b.log.Error("nearly all messages of the queue fail for good; pausing (mq.failure.brake)",
-		"failed", bad, "of", all, "within", c.Window.String(), "pause", c.Pause.String())
+		"failed", bad, "of", all, "within", within.Round(time.Millisecond).String(), "pause", c.Pause.String())
+}
+
+// perWindow is how many samples a window has at most.
+const perWindow = 20
+
+// shortest is the least part of a window, in samples, that tells something after
+// healthier times: a few bad messages in a row do not.
+const shortest = 2
+
+// worst counts since the start of the window, or since a sample in it when a larger
+// share of at least so many messages failed from there on: what was good before a
+// rollout must not hide for a whole window what is bad since.
+func (b *brake) worst(now sample, c BrakeConfig) (bad, all uint64, within time.Duration) {
+	bad, all, within = now.since(b.then(now, c.Window))
+	for _, s := range b.samples {
+		part := now.at.Sub(s.at)
+		if part >= c.Window || part < c.Window*shortest/perWindow {
+			continue
+		}
+		if partBad, partAll, _ := now.since(s); partAll >= uint64(c.MinMessages) && partBad*all > bad*partAll {
+			bad, all, within = partBad, partAll, part
+		}
+	}
+	return bad, all, within
+}
+
+// since is what was counted after an earlier sample.
+func (s sample) since(then sample) (bad, all uint64, within time.Duration) {
+	bad = s.bad - then.bad
+	return bad, bad + s.good - then.good, s.at.Sub(then.at)
 }
 
 // remember keeps a sample, unless the last one is about as new, and drops those that
 // are older than the window, but for one.
 func (b *brake) remember(now sample, window time.Duration) {
-	const perWindow = 20
 	if now.at.Sub(b.samples[len(b.samples)-1].at) >= window/perWindow {
 		b.samples = append(b.samples, now)
 	}

@@ -142,6 +142,31 @@ func TestBrakeNeedsNearlyAllOfEnough(t *testing.T) {
 	}
 }
 
+// TestBrakeNoticesARolloutSoon: what was good before does not count for a whole window.
+func TestBrakeNoticesARolloutSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, s := newBench(), &service{}
+		stop := b.listenWith(s.handle, failing(4, usual()))
+		pass := func(seconds int) {
+			for range seconds * 10 {
+				b.put("1", 10) // 100 a second
+				time.Sleep(100 * time.Millisecond)
+			}
+		}
+		pass(60)
+		checkMetric(t, b, "gateway_queue_braked", 0)
+		s.set(always(errBad))
+		pass(2)
+		checkMetric(t, b, "gateway_queue_braked", 0) // it might be one bad sender
+		pass(5)
+		checkMetric(t, b, "gateway_queue_braked", 1)
+		stop()
+		if letters := len(b.broker.published()); letters < 250 || letters > 500 {
+			t.Errorf("dead letters = %d, want those of three to five seconds", letters)
+		}
+	})
+}
+
 // TestBrakeForgetsNoSuccesses: those since the last failure are taken for even.
 func TestBrakeForgetsNoSuccesses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
