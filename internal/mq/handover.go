@@ -76,16 +76,15 @@ func (w *sharedWay) owner(in *flow.Message) string {
 // that it is safe.
 func (w *sharedWay) sort(ctx context.Context, in *flow.Message, owner string) error {
 	r := w.group.shared.requester
-	whose := r.waiters.whose(in.CorrelID)
+	whose, err := w.group.shared.give(ctx, in)
 	switch {
 	case whose == replyWaited:
-		_, err := w.group.shared.options.Replies(ctx, in)
 		return err
 	case whose == replyLate:
 		r.count.replies[replyLate].Inc()
 		return nil
 	case owner != "":
-		err := w.handOver(ctx, in, owner)
+		err = w.handOver(ctx, in, owner)
 		if err == nil || errors.Is(err, errGivenBack) {
 			return err
 		}
@@ -97,6 +96,23 @@ func (w *sharedWay) sort(ctx context.Context, in *flow.Message, owner string) er
 		return w.spread(ctx, in)
 	}
 	return w.ask(ctx, in)
+}
+
+// give gives a reply to its caller, when that waits here, and tells whose it is. The
+// error is that of giving.
+func (s *SharedReplies) give(ctx context.Context, in *flow.Message) (matched, error) {
+	as := *in
+	for {
+		whose := s.requester.waiters.whose(in.CorrelID)
+		if whose != replyWaited {
+			return whose, nil
+		}
+		_, err := s.options.Replies(ctx, in)
+		if !errors.Is(err, errMissed) {
+			return replyWaited, err
+		}
+		*in = as // What was made of it is for the caller only.
+	}
 }
 
 // handOver leaves a reply for the instance of that tag. An error other than

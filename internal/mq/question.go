@@ -52,16 +52,14 @@ func (w *sharedWay) answer(ctx context.Context, in *flow.Message, notes map[stri
 	if s.questions.own(token) {
 		return nil
 	}
-	whose := s.requester.waiters.whose(in.CorrelID)
+	whose, err := s.give(ctx, in)
 	if whose == replyForeign {
 		return nil
 	}
 	state := claimLate
-	var err error
 	if whose == replyWaited {
 		w.group.touch()
 		state = claimWaited
-		_, err = s.options.Replies(ctx, in)
 	}
 	if token != "" {
 		w.claim(ctx, token, state, notes[headerReplyTaker])

@@ -153,8 +153,15 @@ func (r *Requester) FailUnreadable(next flow.Handler) flow.Handler {
 	}
 }
 
+// errMissed tells that the caller of a reply from a shared queue was gone when the reply
+// came to it; another instance may wait for the same id.
+var errMissed = flow.Errorf(flow.ReplyTimeout, "the caller of the reply is gone").WithClass(flow.Stopping)
+
 // settle counts a reply and puts a foreign one aside.
 func (r *Requester) settle(ctx context.Context, in *flow.Message, whose matched) error {
+	if r.shared != nil && whose != replyWaited {
+		return errMissed
+	}
 	r.count.replies[whose].Inc()
 	if whose != replyForeign {
 		return nil

@@ -316,6 +316,39 @@ func TestIDUsedAgainThroughAnotherInstance(t *testing.T) {
 	}
 }
 
+// Replies to two callers that chose one message id, in two instances, come together to
+// the first one: the caller of one is gone while the other reply is made readable.
+func TestRepliesToOneIDThatComeTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		together := make(chan struct{})
+		s := openShop(3, func(o *mq.SharedOptions) {
+			give := o.Replies
+			o.Replies = func(ctx context.Context, in *flow.Message) (*flow.Message, error) {
+				if o.Instance == "a" {
+					<-together
+				}
+				in.ContentType = "made readable"
+				return give(ctx, in)
+			}
+		})
+		defer s.close()
+		first := s.instances[0].call(t.Context(), flow.Message{ID: "m-1"})
+		second := s.instances[1].call(t.Context(), flow.Message{ID: "m-1"})
+		s.reply(flow.Message{CorrelID: "m-1", Body: []byte("reply")})
+		s.reply(flow.Message{CorrelID: "m-1", Body: []byte("reply")})
+		close(together)
+		synctest.Wait()
+		if first.got() != "reply" || second.got() != "reply" {
+			t.Errorf("calls = %q, %q, want the reply in both", first.got(), second.got())
+		}
+		for _, m := range s.broker.published() {
+			if m.To.Key != "OUT" && m.ContentType != "" {
+				t.Errorf("reply has content type %q on its way to the other instance, want it as it was sent", m.ContentType)
+			}
+		}
+	})
+}
+
 func TestCorrelationIDOfTwoInstances(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := openShop(3, nil)
