@@ -55,7 +55,7 @@ func (b *balancer) send(ctx context.Context, w *waiter, m *flow.Message) error {
 		}
 		tried = append(tried, r)
 		failed = append(failed, fmt.Errorf("manager %q: %w", r.manager().id, err))
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || w.answered() {
 			break
 		}
 	}

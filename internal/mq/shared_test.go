@@ -592,6 +592,33 @@ func TestHandOverIsTriedUntilTheBrokerTakesIt(t *testing.T) {
 	}
 }
 
+// A reply tells that the broker has the request, whatever becomes of the confirm.
+func TestRequestThatIsAnsweredIsNotSentAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := openShop(0, nil)
+		defer s.close()
+		other := newMemory()
+		d := s.open("a", nil, other)
+		sent := 0
+		answered := func(b *memory) func(flow.Address, *flow.Message) error {
+			return func(_ flow.Address, m *flow.Message) error {
+				sent++
+				b.queues["R"] <- &mq.Delivery{Message: flow.Message{CorrelID: m.ID, Body: []byte("quick")}}
+				b.mu.Unlock() // Others may use the broker meanwhile.
+				defer b.mu.Lock()
+				time.Sleep(time.Second)
+				return mq.ErrUnknown
+			}
+		}
+		s.broker.publish, other.publish = answered(s.broker), answered(other)
+		c := d.call(t.Context(), flow.Message{ID: "m-1"})
+		<-c.done
+		if c.got() != "quick" || sent != 1 {
+			t.Errorf("call = %q, sent %d times, want the reply, and the request sent once", c.got(), sent)
+		}
+	})
+}
+
 func TestReplyThatCannotBePutAsideGoesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := openShop(2, nil)

@@ -15,6 +15,9 @@ type waiter struct {
 	answer chan answer
 }
 
+// answered tells that it need not wait any more. A nil waiter is nobody who waits.
+func (w *waiter) answered() bool { return w != nil && len(w.answer) > 0 }
+
 // answer is what a waiter gets.
 type answer struct {
 	reply *flow.Message
