@@ -88,21 +88,23 @@ type checks struct {
 func (m *Manager) Run(ctx context.Context) error {
 	defer m.set(State{Status: Down})
 	for ctx.Err() == nil {
-		m.standBy(ctx)
-		enabled, leave := m.enabled.enter(ctx)
-		m.keep(enabled)
+		enabled, until := m.enabled.now()
+		within, leave := context.WithCancel(ctx)
+		release := context.AfterFunc(until, leave)
+		if enabled {
+			m.keep(within)
+		} else {
+			m.standBy(within)
+		}
+		release()
 		leave()
 	}
 	return nil
 }
 
-// standBy takes what the driver reports while the manager is disabled. When callers
-// can't wait for replies any more, it has them read no longer.
+// standBy takes what the driver reports, while the manager is disabled, until ctx ends.
+// When callers can't wait for replies any more, it has them read no longer.
 func (m *Manager) standBy(ctx context.Context) {
-	enabled, until := m.enabled.now()
-	if enabled {
-		return
-	}
 	timer := time.NewTimer(m.options.ReplyWait)
 	defer timer.Stop()
 	for {
@@ -115,8 +117,6 @@ func (m *Manager) standBy(ctx context.Context) {
 			m.report(s)
 		case <-timer.C:
 			m.endReplies()
-		case <-until.Done():
-			return
 		case <-ctx.Done():
 			return
 		}

@@ -91,6 +91,22 @@ func TestQueueThatIsPausedFromTheStart(t *testing.T) {
 	})
 }
 
+// A manager that is enabled for a moment is disabled as any other.
+func TestManagerThatIsDisabledTwiceIsReadNoLonger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk()
+		d.managers.SetDisabled([]string{"M"})
+		synctest.Wait()
+		d.managers.SetDisabled(nil)
+		d.managers.SetDisabled([]string{"M"})
+		time.Sleep(replyWait + time.Second)
+		if d.counter(t, "gateway_queue_subscribed") != 0 {
+			t.Error("replies are read for ever on a manager that is disabled")
+		}
+		d.stop()
+	})
+}
+
 // A caller who waits for a reply gets it, whatever the configuration takes out
 // meanwhile.
 func TestPauseLeavesRepliesToTheirCallers(t *testing.T) {
