@@ -62,10 +62,12 @@ func (r *reloader) apply(loaded *config.Loaded, changes []config.Change) (next c
 	if err != nil {
 		return next, "", err
 	}
-	r.managers.Declare(context.Background(), sendQueues(next))
-	r.managers.SetDisabled(next.MQ.ConsumerParams.DisableManagerIDs)
-	r.managers.SetReading(next.MQ.ConsumerParams.ReadEnabled)
+	r.managers.SetDisabled(next.MQ.ConsumerParams.DisableManagerIDs) // first: nothing waits for what hangs
+	if queues := sendQueues(next); !slices.Equal(queues, sendQueues(r.running)) {
+		r.managers.Declare(context.Background(), queues)
+	}
 	r.now.flows.Store(flows)
+	r.managers.SetReading(next.MQ.ConsumerParams.ReadEnabled) // last: what is read goes the new way
 	r.metrics.applied.SetToCurrentTime()
 	return next, "applied", nil
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 	"google.golang.org/grpc/codes"
@@ -361,6 +362,25 @@ func TestManagerIsTakenOutByAChange(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// TestManagerThatHangsIsTakenOutAtOnce: it must not be asked for anything before.
+func TestManagerThatHangsIsTakenOutAtOnce(t *testing.T) {
+	t.Parallel()
+	hanging, other := rabbittest.Start(t), rabbittest.Shared(t).VHost(t)
+	both := strings.Replace(provider(hanging.VHost(t), gatewaytest.Serve(t, "")), "queueManager: QM1}", fmt.Sprintf("queueManager: QM1}, {uri: %q, queueManager: QM2}", other.URI()), 1)
+	both = strings.Replace(both, "sendQueue: OUT", "sendQueue: OUT\n    declareQueues: classic\n    health: {period: 1m}", 1)
+	g := gatewaytest.Start(t, both)
+	for _, m := range []string{"QM1", "QM2"} {
+		g.WaitMetric(t, fmt.Sprintf("gateway_manager_up{manager=%q}", m), 1)
+	}
+	hanging.Pause(t)
+	t.Cleanup(func() { hanging.Resume(t) })
+	start := time.Now()
+	apply(t, g, strings.Replace(both, "workMode: async", "workMode: async\n  consumerParams: {disableManagerIds: QM1}", 1))
+	if took := time.Since(start); took > 8*time.Second {
+		t.Errorf("the change took %v to apply, want no waiting for the manager that hangs", took)
+	}
 }
 
 // TestReplyQueueMayNotBeTheNewSendQueue: the gateway would read its own requests.
