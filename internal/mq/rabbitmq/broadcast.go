@@ -31,7 +31,8 @@ func (b *Broker) Join(ctx context.Context, group string, q mq.Queue) error {
 	return nil
 }
 
-// ensureExchange looks an exchange up, and makes it a fan-out when it is missing.
+// ensureExchange looks an exchange up, and makes it a fan-out when it is missing, which
+// goes with its last queue.
 func (s *session) ensureExchange(ctx context.Context, name string) error {
 	switch {
 	case name == "":
@@ -47,7 +48,7 @@ func (s *session) ensureExchange(ctx context.Context, name string) error {
 		return fmt.Errorf("looking up exchange %q: %w", name, err)
 	}
 	err = s.aside(ctx, func(ch *throwAway) error {
-		return ch.ExchangeDeclare(name, amqp.ExchangeFanout, true, false, false, false, nil)
+		return ch.ExchangeDeclare(name, amqp.ExchangeFanout, true, true, false, false, nil)
 	})
 	if err != nil {
 		return fmt.Errorf("declaring exchange %q: %w", name, err)

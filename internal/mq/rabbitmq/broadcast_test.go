@@ -56,6 +56,33 @@ func TestGroupOfAnOperator(t *testing.T) {
 	}
 }
 
+// A group whose queues have gone leaves nothing behind: callers may name any number of
+// reply queues, one after the other.
+func TestGroupGoesWithItsLastQueue(t *testing.T) {
+	t.Parallel()
+	v := rabbittest.Shared(t).VHost(t)
+	b := open(t, v)
+	join := func() {
+		t.Helper()
+		if err := b.Join(within(t), "group", mq.Queue{Name: "q", Kind: mq.Classic}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	join()
+	if _, err := v.Channel(t).QueueDelete("q", false, false, false); err != nil {
+		t.Fatal(err)
+	}
+	var gone *amqp.Error
+	err := v.Channel(t).ExchangeDeclarePassive("group", amqp.ExchangeFanout, true, true, false, false, nil)
+	if !errors.As(err, &gone) || gone.Code != amqp.NotFound {
+		t.Errorf("looking for the exchange = %v, want that it is gone", err)
+	}
+	join()
+	if err := b.Broadcast(within(t), "group", &flow.Message{}); err != nil {
+		t.Errorf("Broadcast() to a group that is made again = %v", err)
+	}
+}
+
 // A group that vanishes costs other publishes nothing, and can be made again.
 func TestGroupVanishes(t *testing.T) {
 	t.Parallel()
