@@ -80,7 +80,7 @@ func (g *replyGroup) run(ctx context.Context) {
 	select {
 	case <-ctx.Done():
 	case <-g.idled:
-		g.shared.requester.options.Log.Info("reply queue is idle; it is read no more", "queue", g.queue)
+		g.shared.requester.options.Log.Info("reply queue is idle, or may not be named any more; it is read no more", "queue", g.queue)
 	}
 	close(g.stopping)
 	takeNoMore()

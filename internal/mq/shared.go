@@ -159,12 +159,14 @@ func (s *SharedReplies) unstarted() []*replyGroup {
 	return fresh
 }
 
-// closeIdle ends the reading of queues that callers named and use no more.
+// closeIdle ends the reading of queues that callers named and use no more, or may not
+// name any more: what comes there now is no reply.
 func (s *SharedReplies) closeIdle() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for name, g := range s.groups {
-		if name != s.options.Queue && g.users == 0 && g.started && g.idle() >= idleQueue {
+		over := g.idle() >= idleQueue || s.options.Allow(name) != nil
+		if name != s.options.Queue && g.users == 0 && g.started && over {
 			delete(s.groups, name)
 			close(g.idled)
 		}

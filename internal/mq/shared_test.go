@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -487,6 +488,34 @@ func TestReplyQueueOfCallersIsClosedWhenIdle(t *testing.T) {
 		synctest.Wait()
 		if again.got() != "reply" {
 			t.Errorf("call = %q, want the reply by the queue that is open again", again.got())
+		}
+	})
+}
+
+// A change of the configuration may make it a queue of other messages, which have to
+// stay there.
+func TestReplyQueueThatMayNotBeNamedAnyMoreIsClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var refused atomic.Bool
+		s := openShop(1, func(o *mq.SharedOptions) {
+			o.Allow = func(string) error {
+				if refused.Load() {
+					return flow.Errorf(flow.BadMessage, "it is a queue of the gateway's other messages")
+				}
+				return nil
+			}
+		})
+		defer s.close()
+		d := s.instances[0]
+		c := d.call(t.Context(), flow.Message{ID: "m-1", ReplyTo: "MINE"})
+		refused.Store(true)
+		<-c.done // After replyWait.
+		for range 4 {
+			s.broker.put("MINE", flow.Message{ID: "no reply"})
+			time.Sleep(30 * time.Second)
+		}
+		if got := d.counter(t, "gateway_reply_queues_open"); got != 1 || len(s.broker.queue("MINE")) == 0 {
+			t.Errorf("open reply queues = %v, %d messages left in the other one, want it read no more", got, len(s.broker.queue("MINE")))
 		}
 	})
 }
