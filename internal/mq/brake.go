@@ -108,17 +108,22 @@ func (b *brake) leave(probe bool, v told) {
 // probed ends the pause, or starts another one. mu is held.
 func (b *brake) probed(v told, c BrakeConfig) {
 	b.probing = false
-	switch v {
-	case failedForGood:
+	switch {
+	case v == failedForGood && c.Pause > 0:
 		b.until = time.Now().Add(c.Pause)
-	case notFailedForGood:
-		b.pulled.Store(false)
-		b.samples, b.bad = []sample{{at: time.Now(), good: b.good.Load()}}, 0
-		b.on.Set(0)
-		b.log.Info("a message did not fail for good; the queue's messages are handled again")
-	case nothing: // the next one is the probe
+	case v != nothing: // or the brake was switched off
+		b.release()
+	default: // the next one is the probe
 	}
 	b.changed.broadcast()
+}
+
+// release begins to count anew. mu is held.
+func (b *brake) release() {
+	b.pulled.Store(false)
+	b.samples, b.bad = []sample{{at: time.Now(), good: b.good.Load()}}, 0
+	b.on.Set(0)
+	b.log.Info("the queue's messages are handled again")
 }
 
 // count counts a message that failed for good and pulls the brake when they are

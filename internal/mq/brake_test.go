@@ -2,6 +2,7 @@ package mq_test
 
 import (
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -208,6 +209,55 @@ func TestStopWhilePaused(t *testing.T) {
 			}
 		}
 		checkCalls(t, s, before)
+	})
+}
+
+// TestProbeThatIsRetriedInPlace holds up nobody: it did not fail for good.
+func TestProbeThatIsRetriedInPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, s := newBench(), &service{fail: always(errBad)}
+		b.broker.hold = mq.ErrNoDelay
+		b.put("1", 20)
+		stop := b.listenWith(s.handle, failing(4, usual()))
+		synctest.Wait()
+		s.set(func(m *flow.Message) error {
+			if m.ID == "2" {
+				return errDown
+			}
+			return nil
+		})
+		b.put("2", 1)
+		time.Sleep(30*time.Second + time.Millisecond)
+		b.put("3", 5)
+		synctest.Wait()
+		checkMetric(t, b, "gateway_queue_braked", 0)
+		if got := len(s.of("3")); got != 5 {
+			t.Errorf("messages handled beside the probe = %d, want 5", got)
+		}
+		stop()
+	})
+}
+
+// TestBrakeThatIsSwitchedOff lets go with its next probe, whatever becomes of that.
+func TestBrakeThatIsSwitchedOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, s := newBench(), &service{fail: always(errBad)}
+		c := usual()
+		o := failing(1, c)
+		letters := o.Failure().DeadLetters
+		var now atomic.Pointer[mq.FailureConfig]
+		now.Store(&c)
+		o.Failure = func() *mq.Failure { return &mq.Failure{FailureConfig: *now.Load(), DeadLetters: letters} }
+		b.put("1", 20)
+		stop := b.listenWith(s.handle, o)
+		synctest.Wait()
+		off := usual()
+		off.Brake.Pause = 0
+		now.Store(&off)
+		b.put("2", 1)
+		time.Sleep(30*time.Second + time.Millisecond)
+		checkMetric(t, b, "gateway_queue_braked", 0)
+		stop()
 	})
 }
 

@@ -22,10 +22,10 @@ func (l *Listener) handle(hold, work context.Context, d *Delivery) Outcome {
 		l.brake.leave(probe, notFailedForGood)
 		return Ack
 	}
-	f := failing{Listener: l, delivery: d, message: m, tries: t, seat: seat{in: &l.share}}
+	f := failing{Listener: l, delivery: d, message: m, tries: t, seat: seat{in: &l.share}, probe: probe}
 	defer f.seat.leave()
 	outcome := f.settle(hold, work, err)
-	l.brake.leave(probe, f.told)
+	l.brake.leave(f.probe, f.told)
 	return outcome
 }
 
@@ -76,8 +76,9 @@ type failing struct {
 	tries   tries
 	// seat lets it be retried in place.
 	seat seat
-	// told is what the brake is told.
-	told told
+	// told is what the brake is told; probe tells that it waits for that.
+	told  told
+	probe bool
 	// stays tells that this message can't be parked.
 	stays bool
 }
@@ -111,8 +112,13 @@ func (f *failing) settle(hold, work context.Context, err error) Outcome {
 
 // failed counts a try.
 func (f *failing) failed(err error) {
-	if !errors.Is(err, errLate) && flow.ClassOf(err) != flow.Stopping {
-		f.tries = f.tries.failed(time.Now())
+	if errors.Is(err, errLate) || flow.ClassOf(err) == flow.Stopping {
+		return
+	}
+	f.tries = f.tries.failed(time.Now())
+	if f.probe && flow.ClassOf(err) == flow.Transient {
+		f.brake.leave(true, notFailedForGood) // others need not wait for its next tries
+		f.probe = false
 	}
 }
 
