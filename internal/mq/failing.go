@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"time"
 
@@ -78,17 +79,27 @@ func (f *failing) expire(last error) error {
 
 // deadLetter moves the message to the dead letter queue. Where that is not
 // possible it goes back to its own queue, after a pause, so that nothing is lost
-// and nothing spins.
+// and nothing spins. It spends the pause parked, if it can: there it holds no worker,
+// and comes nearer to no limit of deliveries.
 func (f *failing) deadLetter(hold, work context.Context, cause error) Outcome {
 	letter := f.delivery.Message
 	letter.Route, letter.Attempts = f.message.Route, f.tries.attempts
-	queue, err := f.options.Failure().DeadLetters.Write(work, f.manager, &letter, cause)
+	policy := f.options.Failure()
+	queue, err := policy.DeadLetters.Write(work, f.manager, &letter, cause)
 	if err == nil {
 		f.count.fates[deadLetter](flow.CodeOf(cause))
 		f.about(cause).Error("message is moved to the dead letter queue", "deadLetterQueue", queue, "err", cause)
 		return Ack
 	}
 	f.about(cause).Error("dead letter can't be written; message goes back to its queue", "deadLetterQueue", queue, "err", err, "cause", cause)
+	if f.parks(policy) {
+		told := f.told
+		o, settled := f.park(hold, work, cause, policy.Retry.step(policy.Retry.pause(f.tries.attempts), math.MaxInt64))
+		f.told = told
+		if settled {
+			return o
+		}
+	}
 	f.giveBack(hold)
 	return Return
 }
@@ -99,10 +110,13 @@ const givingBackPause = time.Second
 
 // giveBack spends the pause before a message goes back to its queue: a second, and
 // longer where the broker counts deliveries, so that it does not soon reach their
-// limit.
+// limit. A manager that takes messages again ends it.
 func (f *failing) giveBack(hold context.Context) {
-	const doublings = 5
-	sleep(hold, givingBackPause<<min(f.delivery.Message.Source.Deliveries, doublings))
+	const doublings = 9
+	pause := givingBackPause << min(f.delivery.Message.Source.Deliveries, doublings)
+	if sleep(hold, givingBackPause) && pause > givingBackPause {
+		f.manager.sleep(hold, pause-givingBackPause)
+	}
 }
 
 // level counts what becomes of the message and tells at which level that is logged:

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -308,7 +309,7 @@ func TestParkingThatFailsLosesNothing(t *testing.T) {
 	for _, tt := range []struct {
 		deliveries int
 		want       time.Duration
-	}{{0, time.Second}, {1, 2 * time.Second}, {5, 32 * time.Second}, {1000, 32 * time.Second}} {
+	}{{0, time.Second}, {1, 2 * time.Second}, {9, 512 * time.Second}, {1000, 512 * time.Second}} {
 		t.Run(fmt.Sprint(tt.deliveries), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b, s := newBench(), &service{fail: always(errDown)}
@@ -325,6 +326,42 @@ func TestParkingThatFailsLosesNothing(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestMessageWaitsOutsideForItsDeadLetter: while the dead letter queue is full, no
+// worker is held, and no delivery of the message is counted.
+func TestMessageWaitsOutsideForItsDeadLetter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, s := newBench(), &service{fail: always(errBad)}
+		var full atomic.Bool
+		full.Store(true)
+		b.broker.publish = func(to flow.Address, _ *flow.Message) error {
+			if to.Key == "Q.DLQ" && full.Load() {
+				return mq.ErrNacked
+			}
+			return nil
+		}
+		b.broker.put("Q", flow.Message{ID: "1", Persistence: flow.Persistent})
+		stop := b.listenWith(s.handle, failing(1, usual()))
+		time.Sleep(time.Minute)
+		full.Store(false)
+		time.Sleep(time.Minute)
+		stop()
+		var pauses []time.Duration
+		for _, p := range b.broker.parked() {
+			pauses = append(pauses, p.delay)
+		}
+		const ms = time.Millisecond
+		if diff := cmp.Diff([]time.Duration{1600 * ms, 1600 * ms, 1600 * ms, 1600 * ms, 3200 * ms, 6400 * ms, 12800 * ms, 25600 * ms}, pauses); diff != "" {
+			t.Errorf("pauses (-want +got):\n%s", diff)
+		}
+		if i := slices.IndexFunc(b.broker.outcomes(), func(o mq.Outcome) bool { return o != mq.Ack }); i >= 0 {
+			t.Errorf("outcome %d = %v, want none that the broker counts", i, b.broker.outcomes()[i])
+		}
+		if got := header(&b.broker.published()[0], "x-gateway-attempts"); got != "9" {
+			t.Errorf("attempts = %q, want all", got)
+		}
+	})
 }
 
 // TestRefusedCopyIsPublishedAgain: a quorum queue that is new may have no leader.

@@ -131,7 +131,7 @@ func (f *failing) decide(hold context.Context, err error) verdict {
 	}
 	policy := f.options.Failure()
 	c := policy.FailureConfig
-	w := ways{park: policy.Park && !f.stays && f.parking.open(time.Now()) && f.parking.takes(&f.delivery.Message)}
+	w := ways{park: f.parks(policy)}
 	w.place = !w.park || !f.tries.parked
 	v := fateOf(err, f.tries, w, c, time.Now())
 	switch {
@@ -143,6 +143,11 @@ func (f *failing) decide(hold context.Context, err error) verdict {
 		return verdict{fate: untouched}
 	}
 	return fateOf(err, f.tries, w, c, time.Now())
+}
+
+// parks tells that the message can wait outside of the process, as far as it is known.
+func (f *failing) parks(policy *Failure) bool {
+	return policy.Park && !f.stays && f.parking.open(time.Now()) && f.parking.takes(&f.delivery.Message)
 }
 
 // sit waits for a place to retry the message in, until end at most. It tells
