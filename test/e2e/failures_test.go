@@ -250,7 +250,7 @@ func TestWrongRolloutDoesNotEmptyTheQueue(t *testing.T) {
 	if got := len(s.Calls()); got != n {
 		t.Errorf("calls = %d, want each message once", got)
 	}
-	if a, b := len(g.Logged("nearly all messages of the queue fail for good")), len(g.Logged("messages are handled again")); a != 1 || b != 1 {
+	if a, b := len(g.Logged("nearly all messages of the queue fail for good")), len(g.Logged("the queue's messages are handled again")); a != 1 || b != 1 {
 		t.Errorf("the log tells of %d brakes and %d ends, want one each", a, b)
 	}
 }
