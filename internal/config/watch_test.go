@@ -279,7 +279,9 @@ func TestFilesOfTheDefaultListMayAppear(t *testing.T) {
 		files.Delete(common)
 		time.Sleep(10 * time.Second)
 		cancel()
-		<-ended
+		if err := <-ended; err != nil {
+			t.Errorf("Run returned %v", err)
+		}
 		close(levels)
 		var got []string
 		for level := range levels {

@@ -150,6 +150,9 @@ func (b *balancer) await(ctx context.Context, m *flow.Message, routes []route) e
 		select {
 		case <-changed:
 		case <-timer.C:
+			if anyReady(routes) { // by the time alone
+				return nil
+			}
 			return notReady(routes)
 		case <-ctx.Done():
 			return flow.Errorf(flow.BrokerFailed, "%w; nothing was sent: %w", notReady(routes), context.Cause(ctx))

@@ -43,6 +43,9 @@ func (l *load) begin() {
 	l.ramping.Store(true)
 }
 
+// lasts is how long the manager has been in balancing.
+func (l *load) lasts() time.Duration { return time.Since(time.Unix(0, l.since.Load())) }
+
 // begun tells that the manager has ever been in balancing.
 func (l *load) begun() bool { return l.since.Load() != 0 }
 

@@ -176,11 +176,18 @@ func (w *sharedWay) ready() error {
 		return nil
 	}
 	for _, other := range w.group.ways {
-		if other.State().Status != Down && !other.Disabled() && !other.read() {
+		if other.aboutToRead() {
 			return fmt.Errorf("%w from %q on manager %q", errRepliesUnread, w.group.queue, other.id)
 		}
 	}
 	return nil
+}
+
+// aboutToRead tells that the manager has just come up, and that replies are soon read
+// there. One where they still are not after a while does not hold up the others: what
+// comes there waits in its queue.
+func (w *sharedWay) aboutToRead() bool {
+	return w.State().Status != Down && !w.Disabled() && !w.read() && w.load.lasts() < w.group.shared.requester.options.Patience
 }
 
 // read tells that replies of this instance reach it.

@@ -21,12 +21,22 @@ func Suffix(instance string) string {
 // shortTag is what stands in an id, and behind the name of a queue, without harm.
 var shortTag = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,47}$`)
 
+// hashOfPod has only the letters and digits that Kubernetes makes names of, so that
+// host names such as a-gateway01-node1 and b-gateway01-node1 stay different
+// (https://pkg.go.dev/k8s.io/apimachinery/pkg/util/rand#SafeEncodeString).
+var hashOfPod = regexp.MustCompile(`-[bcdfghjklmnpqrstvwxz2456789]{8,10}-[bcdfghjklmnpqrstvwxz2456789]{5}$`)
+
 // Tag is what begins the ids that an instance makes, and ends the name of the queue
-// in which other instances leave something for it: its suffix, or where that is
-// long or has other characters than letters, digits, dots and dashes, a hash of it.
+// in which other instances leave something for it: its name, of a Deployment's pod only
+// the [Suffix], or where that is long or has other characters than letters, digits,
+// dots and dashes, a hash of it.
 func Tag(instance string) string {
-	if s := Suffix(instance); shortTag.MatchString(s) {
-		return s
+	tag := instance
+	if hashOfPod.MatchString(instance) {
+		tag = Suffix(instance)
+	}
+	if shortTag.MatchString(tag) {
+		return tag
 	}
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(instance))

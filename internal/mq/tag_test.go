@@ -15,6 +15,8 @@ func TestTags(t *testing.T) {
 		"go-gateway-5dddcc6455-vd4j9":     "5dddcc6455.vd4j9",
 		"go-gateway-5dddcc6455-vd4j8":     "5dddcc6455.vd4j8",
 		"gateway-0":                       "gateway-0",
+		"msk1-gateway01-node1":            "msk1-gateway01-node1",
+		"spb1-gateway01-node1":            "spb1-gateway01-node1",
 		"host.example-4711":               "host.example-4711",
 		strings.Repeat("long", 12):        strings.Repeat("long", 12),
 		strings.Repeat("long", 12) + "er": "",
