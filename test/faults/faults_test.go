@@ -23,8 +23,7 @@ type scenario struct {
 // short is what runs as a test: every part of the instrument, in about a minute.
 var short = scenario{"short", func(t *testing.T, b broker) []row {
 	w := newWorld(t, b, plan{messages: 12_000, rate: 400, shares: all, heartbeat: 2 * time.Second})
-	w.service.takes(0, 50*time.Millisecond)
-	w.replyPause = [2]time.Duration{0, 50 * time.Millisecond}
+	w.keepInHand()
 	w.send()
 	w.sufferAll(t, []fault{killGateway, killGateway, restartBroker, resetNetwork, resetNetwork, resetNetwork, blackHole(6 * time.Second), killService})
 	return w.finish()

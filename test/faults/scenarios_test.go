@@ -36,8 +36,15 @@ func lasting(d time.Duration) time.Duration {
 // speed.
 const heartbeat = 10 * time.Second
 
+// keepInHand lets everybody take some time, so that faults find messages in work.
+func (w *world) keepInHand() {
+	w.service.takes(0, 50*time.Millisecond)
+	w.replyPause = [2]time.Duration{0, 50 * time.Millisecond}
+}
+
 func killsAndBlackHoles(t *testing.T, b broker) []row {
 	w := newWorld(t, b, plan{messages: sized(200_000), rate: float64(*rate), shares: all, heartbeat: heartbeat})
+	w.keepInHand()
 	w.send()
 	list := some(30, killGateway)
 	list = append(list, some(7, restartBroker)...)
@@ -51,6 +58,7 @@ func killsAndBlackHoles(t *testing.T, b broker) []row {
 
 func otherFaults(t *testing.T, b broker) []row {
 	w := newWorld(t, b, plan{messages: sized(100_000), rate: float64(*rate), shares: all, heartbeat: heartbeat})
+	w.keepInHand()
 	w.send()
 	var list []fault
 	for _, f := range []fault{
