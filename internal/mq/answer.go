@@ -41,7 +41,7 @@ func NewAnswerer(o AnswererOptions) *Answerer {
 func (a *Answerer) Middleware(next flow.Handler) flow.Handler {
 	return func(ctx context.Context, in *flow.Message) (*flow.Message, error) {
 		key := a.answered.key(in)
-		leave, err := a.answered.enter(ctx, key, in.Source.Redelivered)
+		leave, err := a.answered.enter(ctx, key, a.answered.memory(in))
 		if leave == nil {
 			return nil, err
 		}

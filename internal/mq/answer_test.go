@@ -221,6 +221,45 @@ func TestRequestThatComesAgainIsNotHandledAgain(t *testing.T) {
 			}
 		})
 	})
+	t.Run("but one that was parked is, since it was not answered", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			c := newCounter(nil)
+			c.broker.put("Q", first)
+			synctest.Wait()
+			parked := again(first)
+			parked.Message.Source.Delayed = true
+			c.broker.queue("Q") <- parked
+			synctest.Wait()
+			c.stop()
+			if got := c.calls.Load(); got != 2 {
+				t.Errorf("calls = %d, want 2", got)
+			}
+		})
+	})
+	for _, tt := range []struct {
+		name  string
+		later time.Duration
+		calls int32
+	}{
+		{"without an id of its own, soon", time.Minute, 1},
+		{"but one without an id of its own is later, since it may be another one", 10 * time.Minute, 2},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCounter(nil)
+				anonymous := flow.Message{CorrelID: "always the same", Body: []byte("request")}
+				c.broker.put("Q", anonymous)
+				synctest.Wait()
+				time.Sleep(tt.later)
+				c.broker.queue("Q") <- again(anonymous)
+				synctest.Wait()
+				c.stop()
+				if got := c.calls.Load(); got != tt.calls {
+					t.Errorf("calls = %d, want %d", got, tt.calls)
+				}
+			})
+		})
+	}
 	t.Run("but another one of the same id is", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			c := newCounter(nil)

@@ -3,7 +3,9 @@ package mq
 import (
 	"context"
 	"hash/maphash"
+	"math"
 	"sync"
+	"time"
 
 	"mqgateway/internal/flow"
 )
@@ -19,8 +21,13 @@ type answered struct {
 	past   history
 }
 
-// pastAnswers is how many answered requests are remembered.
-const pastAnswers = 1 << 16
+const (
+	// pastAnswers is how many answered requests are remembered.
+	pastAnswers = 1 << 16
+	// pastAnonymous is for how long that is believed of a request without an id of its
+	// own: a redelivery comes soon, a later one may be another request that looks the same.
+	pastAnonymous = 2 * time.Minute
+)
 
 func newAnswered() *answered {
 	return &answered{seed: maphash.MakeSeed(), inHand: map[uint64]chan struct{}{}, past: newHistory(pastAnswers)}
@@ -45,15 +52,29 @@ func (a *answered) key(m *flow.Message) uint64 {
 	return h.Sum64()
 }
 
+// memory is how old the answer to a request may be that makes a second one
+// superfluous: 0 for a request that comes for the first time, or that was parked, and so
+// was not answered.
+func (a *answered) memory(m *flow.Message) time.Duration {
+	switch {
+	case !m.Source.Redelivered || m.Source.Delayed:
+		return 0
+	case m.IDMade:
+		return pastAnonymous
+	default:
+		return math.MaxInt64
+	}
+}
+
 // enter begins the handling of a request, which leave ends; leave is nil when
-// the request was answered. One that comes again while its reply is in hand waits
-// for what becomes of that.
-func (a *answered) enter(ctx context.Context, key uint64, redelivered bool) (leave func(), err error) {
+// the request was answered within memory. One that comes again while its reply is in
+// hand waits for what becomes of that.
+func (a *answered) enter(ctx context.Context, key uint64, memory time.Duration) (leave func(), err error) {
 	if key == 0 {
 		return func() {}, nil
 	}
 	for {
-		leave, ended := a.tryEnter(key, redelivered)
+		leave, ended := a.tryEnter(key, memory)
 		if ended == nil {
 			return leave, nil
 		}
@@ -66,14 +87,14 @@ func (a *answered) enter(ctx context.Context, key uint64, redelivered bool) (lea
 }
 
 // tryEnter returns a channel to wait for when the same request is in hand.
-func (a *answered) tryEnter(key uint64, redelivered bool) (leave func(), ended <-chan struct{}) {
+func (a *answered) tryEnter(key uint64, memory time.Duration) (leave func(), ended <-chan struct{}) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	other, inHand := a.inHand[key]
 	switch {
-	case redelivered && a.past.known[key] > 0:
+	case memory > 0 && a.past.age(key) < memory:
 		return nil, nil
-	case inHand && redelivered:
+	case inHand && memory > 0:
 		return nil, other
 	case inHand: // another one that looks the same: both are handled
 		return func() {}, nil

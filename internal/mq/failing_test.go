@@ -253,10 +253,10 @@ func TestWhereNothingCanBeParkedMessagesWaitInPlace(t *testing.T) {
 				if got := b.broker.outcomes(); len(got) > 0 {
 					t.Errorf("outcomes = %v, want none yet", got)
 				}
-				time.Sleep(26 * time.Minute)
+				time.Sleep(16 * time.Minute)
 				checkOutcomes(t, b, mq.Ack, mq.Ack, mq.Ack, mq.Ack)
 				if got := len(b.broker.published()); got != 4 {
-					t.Errorf("dead letters = %d, want 4 after a quarter of an hour each", got)
+					t.Errorf("dead letters = %d, want 4 after ten minutes each", got)
 				}
 				if got := b.logged.count("they are retried in place"); got != tt.logged {
 					t.Errorf("logged %d times, want %d", got, tt.logged)

@@ -73,9 +73,10 @@ type ways struct {
 }
 
 // longestInPlace bounds how long a message that can't be parked stays
-// unacknowledged. RabbitMQ takes it away after 30 minutes
+// unacknowledged after its first failure. RabbitMQ takes it away after 30 minutes, of
+// which it may have waited as long for a worker that was busy with another one
 // (https://www.rabbitmq.com/docs/consumers#acknowledgement-timeout).
-const longestInPlace = 15 * time.Minute
+const longestInPlace = 10 * time.Minute
 
 // fateOf maps the error of a try, the last one in t, to the fate of the message.
 func fateOf(err error, t tries, w ways, c FailureConfig, now time.Time) verdict {

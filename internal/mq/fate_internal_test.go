@@ -58,8 +58,8 @@ func TestFateOf(t *testing.T) {
 		{"no time at all", down, after(1, 0), both, with(func(c *FailureConfig) { c.Retry.For = 0 }), verdict{fate: deadLetter}},
 
 		{"place only, long pause", down, after(6, time.Minute), placeOnly, usual, verdict{again, 6400 * time.Millisecond}},
-		{"place only, 15 minutes", down, after(20, 15*time.Minute), placeOnly, usual, verdict{fate: deadLetter}},
-		{"place only, nearly", down, after(20, 14*time.Minute), placeOnly, usual, verdict{again, time.Minute}},
+		{"place only, ten minutes", down, after(20, 10*time.Minute), placeOnly, usual, verdict{fate: deadLetter}},
+		{"place only, nearly", down, after(20, 9*time.Minute), placeOnly, usual, verdict{again, time.Minute}},
 		{"place only, parked before", down, here(after(20, 50*time.Minute), time.Minute), placeOnly, usual, verdict{again, 5 * time.Minute}},
 
 		{"deadline passed", down, until(after(1, 0), 0), both, usual, verdict{fate: expired}},

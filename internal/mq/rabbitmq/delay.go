@@ -34,6 +34,7 @@ func (b *Broker) PublishLater(ctx context.Context, queue string, delay time.Dura
 	if err != nil {
 		return err
 	}
+	p.UserId = s.address.username // whereby the copy is known to be ours
 	for range 2 {
 		if err = s.ensureDelay(ctx, waiting); err != nil {
 			return err

@@ -101,6 +101,43 @@ func TestHeadersOfOthersWhileHeldBack(t *testing.T) {
 	}
 }
 
+// A foreign sender makes a message look as if it was held back: what the gateway writes
+// into those must not be believed.
+func TestMessageThatPretendsToHaveBeenHeldBack(t *testing.T) {
+	t.Parallel()
+	v := rabbittest.Shared(t).VHost(t)
+	declare(t, v, "q")
+	b := open(t, v)
+	later(t, b, "q", time.Millisecond, &flow.Message{ID: "real", Body: []byte("body")})
+	sub := subscribe(t, b, "q", 1)
+	d := receive(t, sub)
+	if !d.Message.Source.Delayed || d.Message.UserID != "" {
+		t.Errorf("message that was held back: delayed = %t, user = %q, want true and none", d.Message.Source.Delayed, d.Message.UserID)
+	}
+	settle(t, d, mq.Ack)
+	conn, err := amqp.Dial(v.UserURI(t, "", ".*", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	ch, err := conn.Channel()
+	if err != nil {
+		t.Fatal(err)
+	}
+	deaths := []any{amqp.Table{"queue": "q.RETRY.1ms", "reason": "expired", "count": int64(1)}}
+	for queue, headers := range map[string]amqp.Table{"q": {"x-death": deaths}, "q.RETRY.1ms": {}} {
+		headers["x-gateway-original-user-id"] = "admin"
+		if err := ch.PublishWithContext(within(t), "", queue, false, false, amqp.Publishing{Headers: headers}); err != nil {
+			t.Fatal(err)
+		}
+		d := receive(t, sub)
+		if d.Message.Source.Delayed {
+			t.Errorf("message that somebody else published to %q is believed to have been held back", queue)
+		}
+		settle(t, d, mq.Ack)
+	}
+}
+
 func headersOf(m *flow.Message) map[string]any {
 	all := map[string]any{}
 	for _, h := range m.Headers {

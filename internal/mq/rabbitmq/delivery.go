@@ -44,7 +44,9 @@ func (s *session) read(m *flow.Message, d *amqp.Delivery, queue string) {
 		m.Source.Deliveries = 1
 	}
 	readHeaders(m, d.Headers)
-	unpark(m)
+	if d.UserId == s.address.username {
+		unpark(m)
+	}
 }
 
 // readHeaders takes all headers, and the properties that are headers in AMQP.

@@ -67,7 +67,8 @@ func isDeath(header string) bool {
 func copies(header string) bool { return header == "CC" || header == "BCC" }
 
 // unpark notices that a message was held back, which is what the broker did to it
-// last, and makes it what it was before.
+// last, and makes it what it was before. Its user has to be ours: the broker lets
+// nobody else claim that (https://www.rabbitmq.com/docs/validated-user-id).
 func unpark(m *flow.Message) {
 	i := slices.IndexFunc(m.Headers, func(h flow.Header) bool { return h.Name == headerDeath })
 	if i < 0 {
@@ -77,7 +78,7 @@ func unpark(m *flow.Message) {
 	if len(deaths) == 0 || !heldBack(deaths[0], m.Source.Queue) {
 		return
 	}
-	m.Source.Delayed = true
+	m.Source.Delayed, m.UserID = true, ""
 	m.Headers = slices.DeleteFunc(m.Headers, func(h flow.Header) bool { return isDeath(h.Name) || isOrigin(h, &m.Source) })
 	for i := range m.Headers {
 		if name, ok := strings.CutPrefix(m.Headers[i].Name, headerParked); ok {
