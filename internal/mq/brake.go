@@ -28,6 +28,7 @@ type brake struct {
 	bad     uint64
 	samples []sample
 	until   time.Time // the end of the pause
+	since   time.Time // when it was pulled
 	probing bool
 	changed signal
 }
@@ -126,6 +127,45 @@ func (b *brake) release() {
 	b.log.Info("the queue's messages are handled again")
 }
 
+// longPull is how long the messages that were taken already are held while the brake is
+// pulled. Later they wait in their queue, and one at a time is taken for a probe:
+// RabbitMQ takes messages back after 30 minutes, counts that on some queues, and drops
+// what was counted too often (https://www.rabbitmq.com/docs/consumers#acknowledgement-timeout).
+const longPull = 5 * time.Minute
+
+// period tells whether the brake has been pulled for long. ctx ends when that
+// changes; leave has to be called then.
+func (b *brake) period(parent context.Context) (long bool, ctx context.Context, leave func()) {
+	ctx, cancel := context.WithCancel(parent)
+	long, _ = b.pulledLong()
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		defer cancel()
+		for {
+			changed := b.changed.wait()
+			now, left := b.pulledLong()
+			if now != long || !sleepUntil(ctx, left, changed) {
+				return
+			}
+		}
+	})
+	return long, ctx, func() { cancel(); watching.Wait() }
+}
+
+// pulledLong tells how soon that may change by itself, too.
+func (b *brake) pulledLong() (long bool, left time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.pulled.Load() {
+		return false, time.Hour
+	}
+	left = longPull - time.Since(b.since)
+	if left <= 0 {
+		return true, time.Hour
+	}
+	return false, left
+}
+
 // count counts a message that failed for good and pulls the brake when they are
 // nearly all. mu is held.
 func (b *brake) count(c BrakeConfig) {
@@ -139,8 +179,9 @@ func (b *brake) count(c BrakeConfig) {
 	if all < uint64(c.MinMessages) || float64(bad) < c.PermanentShare*float64(all) {
 		return
 	}
-	b.until = now.at.Add(c.Pause)
+	b.until, b.since = now.at.Add(c.Pause), now.at
 	b.pulled.Store(true)
+	b.changed.broadcast()
 	b.on.Set(1)
 	b.pulls.Inc()
 	b.log.Error("nearly all messages of the queue fail for good; pausing (mq.failure.brake)",

@@ -59,6 +59,44 @@ func TestQueueThatFailsForGoodIsPaused(t *testing.T) {
 	})
 }
 
+// TestBrakeThatIsPulledForLongHoldsNothing: RabbitMQ would take back what is held, and
+// drop what it took back too often.
+func TestBrakeThatIsPulledForLongHoldsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, s := newBench(), &service{fail: always(errBad)}
+		b.put("1", 60)
+		stop := b.listenWith(s.handle, failing(8, usual()))
+		synctest.Wait()
+		full := b.broker.prefetches()[0]
+		time.Sleep(6 * time.Minute)
+		before := len(b.broker.outcomes())
+		if got := count(b.broker.outcomes(), mq.Return); got < 8 {
+			t.Errorf("given back = %d, want all that were taken", got)
+		}
+		b.put("2", 3)
+		time.Sleep(10 * time.Minute)
+		if got := b.broker.outcomes()[before:]; count(got, mq.Return) > 0 {
+			t.Errorf("outcomes = %v, want nothing given back again", got)
+		}
+		s.set(nil)
+		b.put("3", 5)
+		time.Sleep(time.Minute)
+		stop()
+		if got := fmt.Sprint(b.broker.prefetches()); got != fmt.Sprint([]int{full, 1, full}) {
+			t.Errorf("prefetches = %s, want %d, then 1 for the probes, then %d again", got, full, full)
+		}
+	})
+}
+
+func count(outcomes []mq.Outcome, of mq.Outcome) (n int) {
+	for _, o := range outcomes {
+		if o == of {
+			n++
+		}
+	}
+	return n
+}
+
 // TestOneMessageProbes: all workers hold a message, and one is handled.
 func TestOneMessageProbes(t *testing.T) {
 	for _, tt := range []struct {

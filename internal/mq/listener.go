@@ -106,7 +106,20 @@ func (l *Listener) gate() *gate {
 // readWhile reads the queue until ctx ends.
 func (l *Listener) readWhile(ctx, work context.Context) {
 	for ctx.Err() == nil {
-		sub := l.subscribe(ctx)
+		long, within, leave := l.brake.period(ctx)
+		queue := l.queue
+		if long {
+			queue.Prefetch = 1
+		}
+		l.readAs(within, work, queue)
+		leave()
+	}
+}
+
+// readAs reads the queue with one subscription after the other until ctx ends.
+func (l *Listener) readAs(ctx, work context.Context, queue Queue) {
+	for ctx.Err() == nil {
+		sub := l.subscribe(ctx, queue)
 		if sub == nil {
 			return
 		}
@@ -134,11 +147,11 @@ func (l *Listener) setSubscribed(now bool) {
 
 // subscribe tries until it has a subscription; it returns nil when ctx ends
 // before. It logs the first failure, and a later one of another kind.
-func (l *Listener) subscribe(ctx context.Context) Subscription {
+func (l *Listener) subscribe(ctx context.Context, queue Queue) Subscription {
 	pauses := reconnecting()
 	told := noTrouble
 	for ctx.Err() == nil {
-		sub, err := l.open(ctx)
+		sub, err := l.open(ctx, queue)
 		if err == nil {
 			l.manager.reach()
 			l.log.Info("reading the queue")
@@ -154,13 +167,13 @@ func (l *Listener) subscribe(ctx context.Context) Subscription {
 }
 
 // open tries once to subscribe.
-func (l *Listener) open(ctx context.Context) (Subscription, error) {
+func (l *Listener) open(ctx context.Context, queue Queue) (Subscription, error) {
 	if l.options.Prepare != nil {
 		if err := l.options.Prepare(ctx); err != nil {
 			return nil, err
 		}
 	}
-	return l.manager.broker.Subscribe(ctx, l.queue)
+	return l.manager.broker.Subscribe(ctx, queue)
 }
 
 // trouble is why a queue is not read.

@@ -172,7 +172,7 @@ func (b *memory) Subscribe(_ context.Context, q mq.Queue) (mq.Subscription, erro
 	if b.missing {
 		return nil, mq.ErrNoQueue
 	}
-	s := &memorySub{broker: b, deliveries: deliveries, lost: make(chan struct{}), cancelled: make(chan struct{})}
+	s := &memorySub{broker: b, prefetch: q.Prefetch, deliveries: deliveries, lost: make(chan struct{}), cancelled: make(chan struct{})}
 	b.subs = append(b.subs, s)
 	return s, nil
 }
@@ -194,6 +194,16 @@ func (b *memory) outcomes() []mq.Outcome {
 	return append([]mq.Outcome(nil), b.settled...)
 }
 
+// prefetches are those of all subscriptions so far.
+func (b *memory) prefetches() (all []int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, s := range b.subs {
+		all = append(all, s.prefetch)
+	}
+	return all
+}
+
 func (b *memory) published() []flow.Message {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -202,6 +212,7 @@ func (b *memory) published() []flow.Message {
 
 type memorySub struct {
 	broker     *memory
+	prefetch   int
 	deliveries chan *mq.Delivery
 	lost       chan struct{}
 	cancelled  chan struct{}
