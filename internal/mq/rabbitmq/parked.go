@@ -19,12 +19,13 @@ const (
 	headerLastDeath  = "x-last-death-"
 )
 
-// Headers of a message that is held back: where it was published to first, and
+// Headers of a message that is held back: where it was published to first and by whom, and
 // under another name what the broker would act upon or write over.
 const (
 	headerParked     = "x-gateway-parked-"
 	headerExchange   = headerParked + "exchange"
 	headerRoutingKey = headerParked + "routing-key"
+	headerUserID     = headerParked + "user-id" // where ours stands now
 )
 
 // isDelayOf tells that a queue is one for messages that wait for the source queue.
@@ -56,6 +57,10 @@ func parkedCopy(source string, m *flow.Message) flow.Message {
 			flow.Header{Name: headerExchange, Value: from.Exchange},
 			flow.Header{Name: headerRoutingKey, Value: from.RoutingKey})
 	}
+	if m.UserID != "" {
+		waits.Headers = append(waits.Headers, flow.Header{Name: headerUserID, Value: m.UserID})
+		waits.UserID = ""
+	}
 	return waits
 }
 
@@ -79,7 +84,7 @@ func unpark(m *flow.Message) {
 		return
 	}
 	m.Source.Delayed, m.UserID = true, ""
-	m.Headers = slices.DeleteFunc(m.Headers, func(h flow.Header) bool { return isDeath(h.Name) || isOrigin(h, &m.Source) })
+	m.Headers = slices.DeleteFunc(m.Headers, func(h flow.Header) bool { return isDeath(h.Name) || isOrigin(h, m) })
 	for i := range m.Headers {
 		if name, ok := strings.CutPrefix(m.Headers[i].Name, headerParked); ok {
 			m.Headers[i].Name = name
@@ -87,13 +92,15 @@ func unpark(m *flow.Message) {
 	}
 }
 
-// isOrigin takes a header that tells where a message was published to first.
-func isOrigin(h flow.Header, source *flow.Source) bool {
+// isOrigin takes a header that tells where a message was published to first, or by whom.
+func isOrigin(h flow.Header, m *flow.Message) bool {
 	switch h.Name {
 	case headerExchange:
-		source.Exchange, _ = h.Value.(string)
+		m.Source.Exchange, _ = h.Value.(string)
 	case headerRoutingKey:
-		source.RoutingKey, _ = h.Value.(string)
+		m.Source.RoutingKey, _ = h.Value.(string)
+	case headerUserID:
+		m.UserID, _ = h.Value.(string)
 	default:
 		return false
 	}
