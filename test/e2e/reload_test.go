@@ -334,8 +334,14 @@ func TestReadingIsPausedByAChange(t *testing.T) {
 	apply(t, g, strings.Replace(reading, "workMode: async", "workMode: async\n  consumerParams: {readEnabled: false}", 1))
 	g.WaitMetric(t, `gateway_queue_subscribed{manager="QM1",queue="IN"}`, 0)
 	p.put("IN", amqp.Publishing{Body: []byte("<Orders/>")})
-	if got := vhost.Messages(t, "IN"); got != 1 {
-		t.Errorf("%d messages in the queue, want the one", got)
+	gatewaytest.Eventually(t, func() error { // put does not wait for a confirm
+		if got := vhost.Messages(t, "IN"); got != 1 {
+			return fmt.Errorf("%d messages in the queue, want the one", got)
+		}
+		return nil
+	})
+	if got := s.Calls(); len(got) > 0 {
+		t.Errorf("%d calls while reading is paused", len(got))
 	}
 	apply(t, g, reading)
 	s.WaitCalls(t, 1)
