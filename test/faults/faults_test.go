@@ -47,9 +47,13 @@ func TestFaults(t *testing.T) {
 				continue
 			}
 			t.Run(s.name+"/"+kind, func(t *testing.T) {
-				for _, r := range s.tell(t, brokers.open(t, kind)) {
-					r.scenario, r.good = s.name, r.good && !t.Failed()
-					rows = append(rows, r)
+				told := s.tell(t, brokers.open(t, kind))
+				for i := range told {
+					told[i].scenario, told[i].good = s.name, told[i].good && !t.Failed()
+				}
+				rows = append(rows, told...)
+				if err := printTable(os.Stdout, told); err != nil {
+					t.Error(err)
 				}
 			})
 		}
