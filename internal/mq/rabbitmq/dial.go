@@ -16,8 +16,9 @@ const (
 	connectTimeout   = 5 * time.Second
 	handshakeTimeout = 10 * time.Second
 	// nextAddressAfter is how long one address may take before the next one is tried
-	// beside it.
-	nextAddressAfter = 2 * time.Second
+	// beside it. It is longer than a broker under load takes to answer, and short
+	// enough that several addresses that hang fit into a [Config.ConfirmTimeout].
+	nextAddressAfter = time.Second
 	// writeTimeout is as long as silence is borne in the other direction: one and
 	// a half heartbeats of the default length.
 	writeTimeout = 15 * time.Second

