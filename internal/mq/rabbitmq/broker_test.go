@@ -111,6 +111,7 @@ func TestNodeInTrouble(t *testing.T) {
 	declare(t, v, "q")
 	t.Run("blocked", func(t *testing.T) { testBlocked(t, v) })
 	t.Run("paused", func(t *testing.T) { testPaused(t, v) })
+	t.Run("full", func(t *testing.T) { testFull(t, v) })
 	t.Run("killed", func(t *testing.T) { testKilled(t, v) })
 }
 
@@ -188,6 +189,45 @@ func testPaused(t *testing.T, v *rabbittest.VHost) {
 	group.Wait()
 	v.Node.Resume(t)
 	publish(t, b, "q", &flow.Message{})
+}
+
+// A broker that is frozen reads nothing, so that no more can be sent to it at some time.
+// Nobody waits longer for that than for a confirm, and what is told of each message still
+// holds when the broker goes on.
+func testFull(t *testing.T, v *rabbittest.VHost) {
+	declare(t, v, "full")
+	b := open(t, v, func(c *rabbitmq.Config) { c.ConfirmTimeout = 2 * time.Second })
+	publish(t, b, "full", &flow.Message{})
+	shared := b.SharedChannel()
+	v.Node.Pause(t)
+	defer v.Node.Resume(t)
+	results := make(chan error, 64)
+	for range cap(results) {
+		go func() { results <- b.Publish(within(t), toQueue("full"), &flow.Message{Body: make([]byte, 1<<20)}) }()
+	}
+	unknown, unsent := 0, 0
+	for range cap(results) {
+		switch err := <-results; {
+		case errors.Is(err, mq.ErrUnknown):
+			unknown++
+		case err != nil && strings.Contains(err.Error(), "nothing was sent"):
+			unsent++
+		default:
+			t.Errorf("publishing to a frozen broker: %v", err)
+		}
+	}
+	if unknown == 0 || unsent == 0 {
+		t.Errorf("%d messages are told to be unknown and %d not to be sent, want some of both", unknown, unsent)
+	}
+	v.Node.Resume(t)
+	eventually(t, "the messages come that may have been sent", func() bool { return v.Messages(t, "full") >= unknown+1 })
+	publish(t, b, "full", &flow.Message{})
+	if got := v.Messages(t, "full"); got != unknown+2 {
+		t.Errorf("%d messages in the queue, want %d: none comes that was not sent", got, unknown+2)
+	}
+	if b.SharedChannel() != shared {
+		t.Error("the connection was given up before its time")
+	}
 }
 
 // In flight when the broker dies means unknown.

@@ -2,25 +2,25 @@ package rabbitmq
 
 import (
 	"net"
+	"slices"
 	"sync"
 	"time"
 )
 
 const (
-	// maxPending is how many bytes wait for the network before writers do.
+	// maxPending is how many bytes wait for the network before messages wait for them.
 	maxPending = 256 << 10
 	// maxSpare is the largest buffer that is kept for the next batch.
-	maxSpare = 1 << 20
+	maxSpare = 4 << 20
 	// lastWriteTimeout bounds the writes of a socket that is closed in order.
 	lastWriteTimeout = time.Second
 )
 
 // socket is a network connection under the client library. A goroutine of its
 // own writes: what many publishers write while a write is under way goes out in
-// the next one together, and nobody who holds a lock of the library waits for the
-// network unless maxPending is reached. Each write has a deadline, and a socket
-// that failed, in either direction, is closed at once: the library would take
-// locks first that a stuck writer holds.
+// the next one together, and nobody who holds a lock of the library ever waits for
+// the network: messages are let in before, see enter. Each write has a deadline, and
+// a socket that failed, in either direction, is closed at once.
 type socket struct {
 	net.Conn          // with TLS where it is used
 	raw      net.Conn // without
@@ -29,9 +29,12 @@ type socket struct {
 
 	mu      sync.Mutex // guards the rest
 	work    sync.Cond  // there is something to write, or an end
-	room    sync.Cond  // pending was taken, or there is an end
 	pending []byte
 	spare   []byte
+	// entered is the size of the messages that were let in and are not all pending yet;
+	// room, when somebody waits for it, is closed when there may be some for another one.
+	entered int
+	room    chan struct{}
 	closing bool
 	err     error
 }
@@ -39,17 +42,46 @@ type socket struct {
 // newSocket takes conn over, which is raw or TLS on top of it. The caller runs write.
 func newSocket(conn, raw net.Conn, timeout time.Duration) *socket {
 	s := &socket{Conn: conn, raw: raw, in: newInbound(conn), timeout: timeout}
-	s.work.L, s.room.L = &s.mu, &s.mu
+	s.work.L = &s.mu
 	return s
 }
 
-// Write takes p over to be written soon. It blocks while too much is waiting.
+// enter lets a message of that size in, which leave has to be told of when it is
+// written. While too much is waiting, it returns a channel that is closed when it is
+// time to try again.
+func (s *socket) enter(size int) (full <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err != nil || len(s.pending)+s.entered < maxPending {
+		s.entered += size
+		return nil
+	}
+	if s.room == nil {
+		s.room = make(chan struct{})
+	}
+	return s.room
+}
+
+// leave tells that a message of that size, which was let in, is written.
+func (s *socket) leave(size int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.entered -= size
+	s.call()
+}
+
+// call wakes who waits for room. The caller holds mu.
+func (s *socket) call() {
+	if s.room != nil {
+		close(s.room)
+		s.room = nil
+	}
+}
+
+// Write takes p over to be written soon.
 func (s *socket) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for len(s.pending) >= maxPending && s.err == nil {
-		s.room.Wait()
-	}
 	if s.err != nil {
 		return 0, s.err
 	}
@@ -91,7 +123,7 @@ func (s *socket) fail(err error) {
 		s.err = err
 	}
 	s.work.Signal()
-	s.room.Broadcast()
+	s.call()
 	s.mu.Unlock()
 	_ = s.raw.Close()
 }
@@ -109,13 +141,23 @@ func (s *socket) write() {
 		if last {
 			timeout = lastWriteTimeout
 		}
-		_ = s.SetWriteDeadline(time.Now().Add(timeout))
-		if _, err := s.Conn.Write(batch); err != nil {
+		if err := s.send(batch, timeout); err != nil {
 			s.fail(err)
 			return
 		}
 		s.giveBack(batch)
 	}
+}
+
+// send writes a batch in parts, each within the timeout.
+func (s *socket) send(batch []byte, timeout time.Duration) error {
+	for part := range slices.Chunk(batch, maxPending) {
+		_ = s.SetWriteDeadline(time.Now().Add(timeout))
+		if _, err := s.Conn.Write(part); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // take waits for something to write; nil is the end.
@@ -129,7 +171,7 @@ func (s *socket) take() (batch []byte, last bool) {
 		return nil, true
 	}
 	batch, s.pending, s.spare = s.pending, s.spare[:0], nil
-	s.room.Broadcast()
+	s.call()
 	return batch, s.closing
 }
 

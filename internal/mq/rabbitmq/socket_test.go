@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -66,13 +67,46 @@ func TestSocketKeepsOrder(t *testing.T) {
 	}
 }
 
-// writeUntilFull writes until an error comes, which ends writers that wait.
+// writeUntilFull writes messages until an error comes, which ends those that wait.
 func writeUntilFull(s *socket) error {
 	chunk := make([]byte, 64<<10)
 	for {
-		if _, err := s.Write(chunk); err != nil {
+		for full := s.enter(len(chunk)); full != nil; full = s.enter(len(chunk)) {
+			<-full
+		}
+		_, err := s.Write(chunk)
+		s.leave(len(chunk))
+		if err != nil {
 			return err
 		}
+	}
+}
+
+// What waits for the network is bounded, but for what is no message: an
+// acknowledgement never waits.
+func TestSocketBoundsWhatWaits(t *testing.T) {
+	s, _ := pipe(t, time.Hour)
+	var waiting atomic.Int64
+	for range 16 {
+		go func() {
+			waiting.Add(1)
+			_ = writeUntilFull(s)
+		}()
+	}
+	full := func() bool { return s.enter(0) != nil }
+	for deadline := time.Now().Add(30 * time.Second); !full() || waiting.Load() < 16; {
+		if time.Now().After(deadline) {
+			t.Fatal("writing to nobody goes on for 30s")
+		}
+		time.Sleep(time.Millisecond)
+	}
+	if _, err := s.Write([]byte("ack")); err != nil {
+		t.Error(err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if most := maxPending + 64<<10 + len("ack"); len(s.pending) > most {
+		t.Errorf("%d bytes wait, want at most %d", len(s.pending), most)
 	}
 }
 

@@ -92,17 +92,14 @@ func (w *window) publish(ctx context.Context, to flow.Address, p *amqp.Publishin
 	timeout := w.session.broker.confirmTimeout
 	timer := time.NewTimer(timeout)
 	defer timer.Stop()
-	var pl *place
-	select {
-	case pl = <-w.places:
-	case <-timer.C:
-		return fmt.Errorf("nothing was sent: all %d places for messages without a confirm were taken for %s", len(w.all), timeout)
-	case <-ctx.Done():
-		return fmt.Errorf("nothing was sent: %w", context.Cause(ctx))
+	pl, err := w.begin(ctx, timer.C, len(p.Body))
+	if err != nil {
+		return fmt.Errorf("nothing was sent: %w", err)
 	}
 	w.take(pl, to, p.MessageId)
 	// The broker returns a mandatory reply even if it was delivered.
 	confirm, err := w.ch.PublishWithDeferredConfirm(to.Exchange, to.Key, !isDirectReply(to), false, *p)
+	w.session.socket.leave(len(p.Body))
 	if err != nil {
 		w.release(pl)
 		if !w.ch.IsClosed() { // the connection is on its way out
@@ -119,6 +116,35 @@ func (w *window) publish(ctx context.Context, to flow.Address, p *amqp.Publishin
 	case <-ctx.Done():
 		w.abandon(pl, confirm)
 		return fmt.Errorf("%w: %w", mq.ErrUnknown, context.Cause(ctx))
+	}
+}
+
+// begin waits for a place, and for room on the socket for a message of that size.
+func (w *window) begin(ctx context.Context, timeout <-chan time.Time, size int) (*place, error) {
+	waited := w.session.broker.confirmTimeout
+	var pl *place
+	select {
+	case pl = <-w.places:
+	case <-timeout:
+		return nil, fmt.Errorf("all %d places for messages without a confirm were taken for %s", len(w.all), waited)
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	for {
+		full := w.session.socket.enter(size)
+		if full == nil {
+			return pl, nil
+		}
+		select {
+		case <-full:
+			continue
+		case <-timeout:
+			w.places <- pl
+			return nil, fmt.Errorf("the connection had no room for %s: the broker reads too slowly", waited)
+		case <-ctx.Done():
+			w.places <- pl
+			return nil, context.Cause(ctx)
+		}
 	}
 }
 
