@@ -18,6 +18,7 @@ import (
 	"mqgateway/internal/flow"
 	"mqgateway/internal/grpcclient"
 	"mqgateway/internal/mapping"
+	"mqgateway/test/ports"
 )
 
 func TestTheServiceGetsTheMessage(t *testing.T) {
@@ -234,7 +235,7 @@ func TestAServerThatClosesOldConnectionsLosesNoCall(t *testing.T) {
 
 func TestAServiceThatRestarts(t *testing.T) {
 	t.Parallel()
-	s := serve(t, 0, heartbeat)
+	s := serve(t, ports.Free(), heartbeat)
 	caller, ctx := open(t, mesh(s.port)), within(t)
 	if _, err := caller.Async(ctx, to("orders")); err != nil {
 		t.Fatal(err)

@@ -21,6 +21,7 @@ import (
 	"mqgateway/internal/mq/rabbitmq"
 	"mqgateway/internal/secret"
 	"mqgateway/test/gatewaytest"
+	"mqgateway/test/ports"
 	"mqgateway/test/rabbittest"
 )
 
@@ -80,7 +81,7 @@ mq:
 }
 
 func embeddedSite(t *testing.T) site {
-	service, directory, port := gatewaytest.Serve(t, ""), filepath.Join(t.TempDir(), "data"), gatewaytest.FreePort(t)
+	service, directory, port := gatewaytest.Serve(t, ""), filepath.Join(t.TempDir(), "data"), ports.Free()
 	config := fmt.Sprintf(`
 mq:
   provider: embedded

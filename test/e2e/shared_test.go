@@ -12,6 +12,7 @@ import (
 
 	pb "mqgateway/api/proto/gateway"
 	"mqgateway/test/gatewaytest"
+	"mqgateway/test/ports"
 	"mqgateway/test/rabbittest"
 )
 
@@ -108,7 +109,7 @@ func TestObjectsOfSharedRepliesAreMadeAgain(t *testing.T) {
 
 func TestSharedRepliesByTheBrokerInside(t *testing.T) {
 	t.Parallel()
-	s, dir, port := gatewaytest.Serve(t, ""), filepath.Join(t.TempDir(), "data"), gatewaytest.FreePort(t)
+	s, dir, port := gatewaytest.Serve(t, ""), filepath.Join(t.TempDir(), "data"), ports.Free()
 	s.Answer(func(in *pb.ProtoMessage) *pb.ProtoMessage { return &pb.ProtoMessage{Body: "reply to " + in.GetBody()} })
 	const sends = `
 mq:

@@ -19,6 +19,7 @@ import (
 	"mqgateway/internal/mq/jetstream"
 	"mqgateway/internal/secret"
 	"mqgateway/test/gatewaytest"
+	"mqgateway/test/ports"
 )
 
 // embedded is the broker inside the consumer gateway, and ends with it. The other
@@ -37,7 +38,7 @@ const embeddedToken = "faults"
 
 func newEmbedded(t *testing.T) *embedded {
 	t.Helper()
-	e := &embedded{directory: filepath.Join(t.TempDir(), "data"), port: gatewaytest.FreePort(t)}
+	e := &embedded{directory: filepath.Join(t.TempDir(), "data"), port: ports.Free()}
 	var err error
 	e.driver, err = jetstream.Open(jetstream.Config{
 		Manager: "QM1", Instance: "peer",

@@ -12,6 +12,7 @@ import (
 
 	"mqgateway/test/faults/proxy"
 	"mqgateway/test/gatewaytest"
+	"mqgateway/test/ports"
 )
 
 // replica is one gateway on a port of its own, behind a bad network. It can be ended
@@ -32,7 +33,7 @@ type link func(address string, heartbeat time.Duration) (below, connection strin
 // newReplica makes a gateway that reaches the broker through a proxy.
 func newReplica(t *testing.T, name, config, broker string, l link, heartbeat time.Duration) *replica {
 	t.Helper()
-	r := &replica{name: name, port: gatewaytest.FreePort(t), network: proxy.Start(t, broker)}
+	r := &replica{name: name, port: ports.Free(), network: proxy.Start(t, broker)}
 	below, connection := l(r.network.Address, heartbeat)
 	r.config = strings.NewReplacer("NAME", name, "PORT", fmt.Sprint(r.port), "BROKER", below, "CONNECTION", connection).Replace(config)
 	var err error

@@ -2,6 +2,7 @@ package faults
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"net"
 	"sync"
@@ -14,6 +15,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	pb "mqgateway/api/proto/gateway"
+	"mqgateway/test/ports"
 )
 
 // service is the microservice of a consumer gateway, under any authority. It can be
@@ -37,7 +39,7 @@ type service struct {
 
 func startService(t *testing.T, met func(*pb.ProtoMessage)) *service {
 	t.Helper()
-	s := &service{address: "127.0.0.1:0", met: met, answer: echo, refuse: map[string]codes.Code{}, handled: map[string]int{}}
+	s := &service{address: fmt.Sprintf("127.0.0.1:%d", ports.Free()), met: met, answer: echo, refuse: map[string]codes.Code{}, handled: map[string]int{}}
 	s.start(t)
 	t.Cleanup(s.kill)
 	return s
@@ -52,7 +54,6 @@ func (s *service) start(t *testing.T) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.address = listener.Addr().String()
 	s.server, s.ended = grpc.NewServer(), make(chan struct{})
 	pb.RegisterMessageAsyncChannelServer(s.server, takes{service: s})
 	pb.RegisterMessageSyncChannelServer(s.server, answers{service: s})

@@ -8,12 +8,9 @@ package gatewaytest
 
 import (
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"testing"
 	"time"
 
@@ -59,22 +56,5 @@ func Eventually(t testing.TB, check func() error) {
 			t.Fatalf("after %v: %v", Patience, err)
 		}
 		time.Sleep(20 * time.Millisecond)
-	}
-}
-
-// FreePort finds a port of 127.0.0.1 for a program that can't choose one itself.
-// It lies below the range that the kernel takes outgoing connections from.
-func FreePort(t testing.TB) int {
-	t.Helper()
-	for {
-		port := 10_000 + rand.IntN(22_000)
-		listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-		if err != nil {
-			continue // somebody has it
-		}
-		if err := listener.Close(); err != nil {
-			t.Fatal(err)
-		}
-		return port
 	}
 }

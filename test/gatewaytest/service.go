@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	pb "mqgateway/api/proto/gateway"
+	"mqgateway/test/ports"
 )
 
 // Service is a microservice that takes messages and answers requests, under any
@@ -40,11 +41,12 @@ type Call struct {
 	Sync bool
 }
 
-// Serve runs a service until the test ends; address is empty for a free port.
+// Serve runs a service until the test ends; address is empty for a free port, which
+// stays free for another service when this one is stopped.
 func Serve(t testing.TB, address string) *Service {
 	t.Helper()
 	if address == "" {
-		address = "127.0.0.1:0"
+		address = fmt.Sprintf("127.0.0.1:%d", ports.Free())
 	}
 	listener, err := net.Listen("tcp", address)
 	if err != nil {

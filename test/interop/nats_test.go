@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"mqgateway/test/gatewaytest"
+	"mqgateway/test/ports"
 )
 
 // embedded is a consumer gateway with a broker inside that listens on a port.
@@ -25,7 +26,7 @@ type embedded struct {
 func startEmbedded(t *testing.T) embedded {
 	t.Helper()
 	s := gatewaytest.Serve(t, "")
-	directory, port := filepath.Join(t.TempDir(), "data"), gatewaytest.FreePort(t)
+	directory, port := filepath.Join(t.TempDir(), "data"), ports.Free()
 	gatewaytest.Start(t, fmt.Sprintf(`
 mq:
   provider: embedded

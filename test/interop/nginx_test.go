@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"mqgateway/test/gatewaytest"
+	"mqgateway/test/ports"
 )
 
 // nginx is a running nginx that dispatches calls by their authority.
@@ -28,7 +29,7 @@ func startNginx(t *testing.T, replace ...string) *nginx {
 	t.Helper()
 	const program = "/usr/sbin/nginx"
 	needs(t, program)
-	n := &nginx{port: strconv.Itoa(gatewaytest.FreePort(t)), dir: t.TempDir()}
+	n := &nginx{port: strconv.Itoa(ports.Free()), dir: t.TempDir()}
 	config := n.configure(t, append(replace, "127.0.0.1:5460", "127.0.0.1:"+n.port)...)
 	cmd := exec.Command(program, "-p", n.dir, "-c", config, "-g", "daemon off;")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM} // its workers end with it

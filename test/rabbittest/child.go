@@ -3,7 +3,6 @@ package rabbittest
 import (
 	"bytes"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -88,20 +87,6 @@ func (c *child) wait(limit time.Duration) bool {
 		return true
 	case <-time.After(limit):
 		return false
-	}
-}
-
-// freePort finds a port of 127.0.0.1 that nobody listens on. It lies below the
-// range that the kernel takes outgoing connections from, so that it stays free
-// while a node is down.
-func freePort() int {
-	for {
-		port := 10_000 + rand.IntN(22_000)
-		l, err := net.Listen("tcp", loopback(port))
-		if err == nil {
-			l.Close()
-			return port
-		}
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"syscall"
+
+	"mqgateway/test/ports"
 )
 
 // home is what the nodes of one process have in common: a folder for their data
@@ -73,7 +75,7 @@ func (h *home) makeDir() error {
 // startEpmd starts the name server in the foreground, so that it dies with us;
 // a node would start one as a daemon.
 func (h *home) startEpmd() error {
-	h.epmdPort = freePort()
+	h.epmdPort = ports.Free()
 	cmd := h.install.command(h.dir, "/usr/bin/epmd")
 	cmd.Env = append(os.Environ(), "ERL_EPMD_ADDRESS=127.0.0.1", "ERL_EPMD_PORT="+strconv.Itoa(h.epmdPort))
 	var err error

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"mqgateway/test/ports"
 )
 
 // bootLimit bounds a boot, which takes three seconds on an idle machine.
@@ -35,7 +37,7 @@ func newNode(settings ...string) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{home: h, port: freePort(), httpPort: freePort(), distPort: freePort()}
+	n := &Node{home: h, port: ports.Free(), httpPort: ports.Free(), distPort: ports.Free()}
 	if n.dir, n.name, err = h.nextDir(); err != nil {
 		return nil, fmt.Errorf("making the folder of a RabbitMQ node: %w", err)
 	}
