@@ -27,13 +27,12 @@ type namedBroker struct {
 
 // openBrokers opens a driver for each manager; none dials yet.
 func openBrokers(cfg config.Config) (*brokers, error) {
-	if cfg.MQ.Provider == "embedded" {
+	if cfg.MQ.Provider == config.Embedded {
 		return openEmbedded(cfg)
 	}
 	opened := &brokers{}
-	ids, addresses := byManager(cfg)
-	for _, id := range ids {
-		driver, err := openDriver(cfg, id, addresses[id])
+	for _, id := range cfg.MQ.ManagerIDs() {
+		driver, err := openDriver(cfg, id, cfg.MQ.Addresses(id))
 		if err != nil {
 			return nil, err
 		}
@@ -43,7 +42,7 @@ func openBrokers(cfg config.Config) (*brokers, error) {
 }
 
 func openDriver(cfg config.Config, id string, addresses []mq.ConnectionConfig) (mq.Broker, error) {
-	if cfg.MQ.Provider == "nats" {
+	if cfg.MQ.Provider == config.NATS {
 		return jetstream.Open(jetStreamConfig(cfg, id, addresses))
 	}
 	return rabbitmq.Open(rabbitmq.Config{
@@ -70,24 +69,6 @@ func jetStreamConfig(cfg config.Config, id string, addresses []mq.ConnectionConf
 		Manager: id, Addresses: addresses, Instance: cfg.MQ.Instance,
 		ConfirmTimeout: cfg.MQ.Connection.ConfirmTimeout, MaxMessage: cfg.MQ.MaxMsgLength,
 	}
-}
-
-// byManager groups the addresses by the id of their manager, in the order in
-// which the ids are first named.
-func byManager(cfg config.Config) (ids []string, addresses map[string][]mq.ConnectionConfig) {
-	idOf := rabbitmq.ManagerID
-	if cfg.MQ.Provider == "nats" {
-		idOf = jetstream.ManagerID
-	}
-	addresses = map[string][]mq.ConnectionConfig{}
-	for _, c := range cfg.MQ.Connection.Connections {
-		id := idOf(c)
-		if _, known := addresses[id]; !known {
-			ids = append(ids, id)
-		}
-		addresses[id] = append(addresses[id], c)
-	}
-	return ids, addresses
 }
 
 // managers keep the brokers connected, as far as the configuration lets them.
@@ -148,7 +129,7 @@ func (b *brokers) close(log *slog.Logger) {
 
 // declaredKind is how receive and send queues are declared when they are missing.
 func declaredKind(cfg config.Config) mq.QueueKind {
-	if cfg.MQ.Provider == "embedded" {
+	if cfg.MQ.Provider == config.Embedded {
 		return mq.Quorum // the only broker that has these queues is ours to fill
 	}
 	switch cfg.MQ.Connection.DeclareQueues {

@@ -17,7 +17,7 @@ import (
 // with it.
 func openForDLQ(ctx context.Context, cfg config.Config) (*brokers, error) {
 	cfg.MQ.Instance += "-dlq"
-	if cfg.MQ.Provider != "embedded" {
+	if cfg.MQ.Provider != config.Embedded {
 		return openBrokers(cfg)
 	}
 	directory := cmp.Or(cfg.MQ.Embedded.Directory, "data")

@@ -43,11 +43,7 @@ func firstSource(cfg config.Config) flow.Source {
 	if len(queues) == 0 {
 		return flow.Source{}
 	}
-	manager := config.EmbeddedManager
-	if ids, _ := byManager(cfg); cfg.MQ.Provider != config.Embedded && len(ids) > 0 {
-		manager = ids[0]
-	}
-	return flow.Source{Queue: queues[0], Manager: manager}
+	return flow.Source{Queue: queues[0], Manager: cfg.MQ.ManagerIDs()[0]}
 }
 
 // draft begins a message that was read from the first queue.

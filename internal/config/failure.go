@@ -6,8 +6,6 @@ import (
 
 	"mqgateway/internal/field"
 	"mqgateway/internal/mq"
-	"mqgateway/internal/mq/jetstream"
-	"mqgateway/internal/mq/rabbitmq"
 )
 
 // validateFailure checks mq.failure.
@@ -77,21 +75,8 @@ func (c MQConfig) validateOrder() error {
 	if p.Concurrency != 1 {
 		errs = append(errs, twin("concurrency", "mq.consumerParams.ordered", "%d messages at once can't keep their order: remove the key, or set 1", p.Concurrency))
 	}
-	if n := c.managers(); n > 1 {
+	if n := len(c.ManagerIDs()); n > 1 {
 		errs = append(errs, field.Errorf("ordered", "the messages of %d managers have no order: leave one", n))
 	}
 	return errors.Join(errs...)
-}
-
-// managers is the number of different managers.
-func (c MQConfig) managers() int {
-	idOf := rabbitmq.ManagerID
-	if c.Provider == NATS {
-		idOf = jetstream.ManagerID
-	}
-	ids := map[string]bool{}
-	for _, connection := range c.Connection.Connections {
-		ids[idOf(connection)] = true
-	}
-	return len(ids)
 }

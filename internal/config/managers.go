@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"mqgateway/internal/field"
+	"mqgateway/internal/mq"
 	"mqgateway/internal/mq/jetstream"
 	"mqgateway/internal/mq/rabbitmq"
 )
@@ -19,17 +20,27 @@ func (c MQConfig) ManagerIDs() []string {
 	if c.Provider == Embedded {
 		return []string{EmbeddedManager}
 	}
-	idOf := rabbitmq.ManagerID
-	if c.Provider == NATS {
-		idOf = jetstream.ManagerID
-	}
 	var ids []string
 	for _, connection := range c.Connection.Connections {
-		if id := idOf(connection); !slices.Contains(ids, id) {
+		if id := c.managerID(connection); !slices.Contains(ids, id) {
 			ids = append(ids, id)
 		}
 	}
 	return ids
+}
+
+// Addresses are the connections that lead to a manager, in their order.
+func (c MQConfig) Addresses(manager string) []mq.ConnectionConfig {
+	return slices.DeleteFunc(slices.Clone(c.Connection.Connections), func(connection mq.ConnectionConfig) bool {
+		return c.managerID(connection) != manager
+	})
+}
+
+func (c MQConfig) managerID(connection mq.ConnectionConfig) string {
+	if c.Provider == NATS {
+		return jetstream.ManagerID(connection)
+	}
+	return rabbitmq.ManagerID(connection)
 }
 
 // validateDisabled checks the managers that are taken out, with paths below
