@@ -92,17 +92,8 @@ func systemHeader(name string) (*flow.Property, error) {
 	case flow.ForeignProperty(name):
 		return nil, errors.New("no broker here has this header")
 	default:
-		return nil, fmt.Errorf("unknown system header%s", field.Suggest(name, systemNames()))
+		return nil, fmt.Errorf("unknown system header%s", field.Suggest(name, flow.PropertyNames()))
 	}
-}
-
-// systemNames are all names of system headers.
-func systemNames() []string {
-	var names []string
-	for _, p := range flow.Properties {
-		names = append(append(names, p.Name), p.Aliases...)
-	}
-	return names
 }
 
 // setSource sets the properties that say where a message was read.

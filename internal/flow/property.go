@@ -172,6 +172,15 @@ func PropertyByName(name string) (*Property, bool) {
 	return p, ok
 }
 
+// PropertyNames are the names of all properties, aliases included.
+func PropertyNames() []string {
+	var names []string
+	for _, p := range Properties {
+		names = append(append(names, p.Name), p.Aliases...)
+	}
+	return names
+}
+
 // ForeignProperty tells that name, without case, is an MQMD field with no
 // counterpart here: it is known, but never has a value.
 func ForeignProperty(name string) bool { return foreignProperties[strings.ToLower(name)] }

@@ -85,7 +85,7 @@ func (c *compiler) property(path, name string) *flow.Property {
 	case flow.ForeignProperty(name):
 		c.warn(path, "system header %q is never set by a broker of ours: the rule yields nothing", name)
 	default:
-		c.fail(path, "unknown system header %q%s; user headers are read by fromRfh2Header", name, field.Suggest(name, expression.PropertyNames()))
+		c.fail(path, "unknown system header %q%s; user headers are read by fromRfh2Header", name, field.Suggest(name, flow.PropertyNames()))
 	}
 	return nil
 }

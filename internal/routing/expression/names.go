@@ -123,22 +123,13 @@ func (t *translator) property(n ast.Node, name string) ast.Node {
 	p, ok := flow.PropertyByName(name)
 	switch {
 	case !ok && !flow.ForeignProperty(name):
-		t.fail(n, "unknown system header %q%s", name, field.Suggest(name, PropertyNames()))
+		t.fail(n, "unknown system header %q%s", name, field.Suggest(name, flow.PropertyNames()))
 	case !ok:
 		t.warnings = append(t.warnings, &problem{
 			n.Location().From, fmt.Sprintf("system header %q is never set by a broker of ours: it reads as empty", name),
 		})
 	}
 	return constant(n, p)
-}
-
-// PropertyNames are the names of all system headers, aliases included.
-func PropertyNames() []string {
-	var names []string
-	for _, p := range flow.Properties {
-		names = append(append(names, p.Name), p.Aliases...)
-	}
-	return names
 }
 
 // has is name in variables, and containsKey.
