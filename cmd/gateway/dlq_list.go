@@ -66,23 +66,20 @@ func validLimit(limit int) error {
 // returns, so that a reader of the output can take all the time.
 func (s *dlqSession) list(cmd *cobra.Command, filter *letterFilter, limit int) (rows []letterRow, err error) {
 	queues, err := s.present(cmd.Context())
-	problems := []error{err}
 	s.warnOfDeliveries(queues)
-	for _, q := range queues {
+	reading := inTurn(cmd.Context(), queues, func(q deadLetterQueue) error {
 		read, before := 0, len(rows)
-		problems = append(problems, s.each(cmd.Context(), q, limit, func(_ *mq.Letters, l *mq.Letter) error {
+		err := s.each(cmd.Context(), q, limit, func(_ *mq.Letters, l *mq.Letter) error {
 			read++
 			if filter.matches(l, time.Now()) {
 				rows = append(rows, rowOf(q, l))
 			}
 			return nil
-		}))
+		})
 		s.summarise(q, read, len(rows)-before)
-		if cmd.Context().Err() != nil {
-			break
-		}
-	}
-	return rows, errors.Join(problems...)
+		return err
+	})
+	return rows, errors.Join(err, reading)
 }
 
 // summarise tells how much of a queue was seen.

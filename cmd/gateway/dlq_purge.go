@@ -52,21 +52,16 @@ func newDLQPurgeCommand() *cobra.Command {
 func purge(cmd *cobra.Command, queues []deadLetterQueue, confirm confirmation,
 	remove func(ctx context.Context, q deadLetterQueue, ask func(int) error) (int, error),
 ) error {
-	var problems []error
-	for _, q := range queues {
+	return inTurn(cmd.Context(), queues, func(q deadLetterQueue) error {
 		ask := func(n int) error {
-			return confirm.ask(cmd.Context(), cmd, fmt.Sprintf("Remove %s of %v for ever?", counted(n, "dead letter"), q))
+			return confirm.ask(cmd, fmt.Sprintf("Remove %s of %v for ever?", counted(n, "dead letter"), q))
 		}
 		removed, err := remove(cmd.Context(), q, ask)
-		problems = append(problems, err)
 		if err == nil || removed > 0 {
 			fmt.Fprintf(cmd.OutOrStdout(), "%v: %s removed\n", q, counted(removed, "letter"))
 		}
-		if cmd.Context().Err() != nil {
-			break
-		}
-	}
-	return errors.Join(problems...)
+		return err
+	})
 }
 
 // purgeAll lets the broker empty the queue.

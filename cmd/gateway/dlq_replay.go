@@ -73,22 +73,15 @@ func (r *replay) run(cmd *cobra.Command, s *dlqSession) error {
 	r.session, r.out = s, cmd.OutOrStdout()
 	ctx := cmd.Context()
 	queues, err := s.present(ctx)
-	problems := []error{err}
 	if len(queues) > 0 && r.asks() {
-		if err := r.confirm.ask(ctx, cmd, "Replay "+inventory(queues)+"?"); err != nil {
-			return errors.Join(append(problems, err)...)
+		if declined := r.confirm.ask(cmd, "Replay "+inventory(queues)+"?"); declined != nil {
+			return errors.Join(err, declined)
 		}
 	}
 	if r.dryRun {
 		s.warnOfDeliveries(queues)
 	}
-	for _, q := range queues {
-		problems = append(problems, r.queue(ctx, q))
-		if ctx.Err() != nil {
-			break
-		}
-	}
-	return errors.Join(problems...)
+	return errors.Join(err, inTurn(ctx, queues, func(q deadLetterQueue) error { return r.queue(ctx, q) }))
 }
 
 // inventory tells how many letters are where.

@@ -120,6 +120,19 @@ func (s *dlqSession) warnOfDeliveries(queues []deadLetterQueue) {
 // errInterrupted ends a command that was told to stop.
 var errInterrupted = errors.New("interrupted: letters in hand are given back")
 
+// inTurn does something with one queue after the other, also after one that fails,
+// until ctx ends.
+func inTurn(ctx context.Context, queues []deadLetterQueue, do func(deadLetterQueue) error) error {
+	var problems []error
+	for _, q := range queues {
+		problems = append(problems, do(q))
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return errors.Join(problems...)
+}
+
 // each lets do see the letters of a queue, at most limit when that is not 0. What
 // it does not remove is given back.
 func (s *dlqSession) each(ctx context.Context, q deadLetterQueue, limit int, do func(*mq.Letters, *mq.Letter) error) error {

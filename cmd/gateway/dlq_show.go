@@ -49,21 +49,16 @@ func newDLQShowCommand() *cobra.Command {
 // show describes the letters of an id. They are back in their queue when it returns.
 func (s *dlqSession) show(cmd *cobra.Command, id string, limit int, raw bool) (string, error) {
 	queues, err := s.present(cmd.Context())
-	problems := []error{err}
 	s.warnOfDeliveries(queues)
 	var out strings.Builder
-	for _, q := range queues {
-		problems = append(problems, s.each(cmd.Context(), q, limit, func(_ *mq.Letters, l *mq.Letter) error {
+	err = errors.Join(err, inTurn(cmd.Context(), queues, func(q deadLetterQueue) error {
+		return s.each(cmd.Context(), q, limit, func(_ *mq.Letters, l *mq.Letter) error {
 			if l.Message.ID == id {
 				describe(&out, q, l, raw)
 			}
 			return nil
-		}))
-		if cmd.Context().Err() != nil {
-			break
-		}
-	}
-	err = errors.Join(problems...)
+		})
+	}))
 	if out.Len() == 0 && err == nil {
 		err = withHint(fmt.Errorf("no dead letter has the id %q", id),
 			"see 'gateway dlq list' for those there are; --limit 0 looks at all of a long queue")

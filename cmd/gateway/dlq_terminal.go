@@ -2,17 +2,14 @@ package main
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 	"unicode"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 )
 
 // progress tells how far a long command is: on a terminal in one line that is
@@ -55,11 +52,6 @@ func (p *progress) clear() {
 	}
 }
 
-func isTerminal(stream any) bool {
-	f, ok := stream.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
-}
-
 // confirmation asks before something that can't be taken back.
 type confirmation struct{ yes bool }
 
@@ -76,7 +68,7 @@ func (c *confirmation) possible(cmd *cobra.Command, what string) error {
 }
 
 // ask returns nil when the answer is yes.
-func (c *confirmation) ask(ctx context.Context, cmd *cobra.Command, question string) error {
+func (c *confirmation) ask(cmd *cobra.Command, question string) error {
 	if c.yes {
 		return nil
 	}
@@ -92,7 +84,7 @@ func (c *confirmation) ask(ctx context.Context, cmd *cobra.Command, question str
 			return nil
 		}
 		return errDeclined
-	case <-ctx.Done():
+	case <-cmd.Context().Done():
 		return errInterrupted
 	}
 }

@@ -65,11 +65,12 @@ func TestConfirmation(t *testing.T) {
 		{"n\n", true, nil},
 	} {
 		cmd := &cobra.Command{}
+		cmd.SetContext(t.Context())
 		var asked bytes.Buffer
 		cmd.SetIn(strings.NewReader(tt.answer))
 		cmd.SetErr(&asked)
 		confirm := confirmation{yes: tt.yes}
-		if got := confirm.ask(t.Context(), cmd, "Remove 3 dead letters?"); !errors.Is(got, tt.want) {
+		if got := confirm.ask(cmd, "Remove 3 dead letters?"); !errors.Is(got, tt.want) {
 			t.Errorf("answer %q, --yes %v: %v, want %v", tt.answer, tt.yes, got, tt.want)
 		}
 		if tt.yes == strings.Contains(asked.String(), "Remove 3 dead letters? [y/N]") {

@@ -13,8 +13,12 @@ type palette struct{ on bool }
 // paletteFor has colours when w is a terminal and nobody asked for none
 // (https://no-color.org).
 func paletteFor(w io.Writer) palette {
-	f, ok := w.(*os.File)
-	return palette{ok && term.IsTerminal(int(f.Fd())) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
+	return palette{isTerminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
+}
+
+func isTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 // The sequences are those of ECMA-48, chapter 8.3.117.
