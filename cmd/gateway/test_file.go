@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -150,7 +149,7 @@ func (l *caseLoader) message(path string, m testMessage) *draft {
 func (l *caseLoader) setAll(path string, values map[string]string, set func(name, text string) error) {
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		if err := set(name, values[name]); err != nil {
-			l.tree.Check(field.At(path+"."+name, -1, err))
+			l.fail(path+"."+name, "%w", err)
 		}
 	}
 }
@@ -223,11 +222,11 @@ func (l *caseLoader) wantSystem(path string, headers, wants map[string]string) {
 	for _, name := range slices.Sorted(maps.Keys(headers)) {
 		p, err := systemHeader(name)
 		if err != nil {
-			l.tree.Check(field.At(path+"."+name, -1, err))
+			l.fail(path+"."+name, "%w", err)
 			continue
 		}
 		if _, twice := wants[systemOutcome+p.Name]; twice {
-			l.tree.Check(field.At(path+"."+name, -1, errors.New("the header is there by another name already")))
+			l.fail(path+"."+name, "the header is there by another name already")
 		}
 		wants[systemOutcome+p.Name] = headers[name]
 	}
