@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -55,16 +56,11 @@ func newRunCommand() *cobra.Command {
 
 // newLogger logs at the level of the command line, else of the configuration.
 func newLogger(w *os.File, flag, configured string) (*slog.Logger, error) {
-	if flag == "" {
-		flag = configured
-	}
-	var level slog.LevelVar
-	parsed, err := telemetry.ParseLevel(flag)
+	level, err := telemetry.ParseLevel(cmp.Or(flag, configured))
 	if err != nil {
 		return nil, withHint(err, "set it by -l or logging.level")
 	}
-	level.Set(parsed)
-	return telemetry.NewLogger(w, &level), nil
+	return telemetry.NewLogger(w, level), nil
 }
 
 // collectLess trades memory for CPU: the heap of a gateway is small and its

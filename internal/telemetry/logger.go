@@ -13,8 +13,7 @@ import (
 )
 
 // NewLogger logs to w: as text when w is a terminal, else one JSON object a line.
-// The level can be changed while it runs.
-func NewLogger(w io.Writer, level *slog.LevelVar) *slog.Logger {
+func NewLogger(w io.Writer, level slog.Level) *slog.Logger {
 	o := &slog.HandlerOptions{Level: level}
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		return slog.New(slog.NewTextHandler(w, o))
