@@ -118,11 +118,11 @@ func callOf(ctx context.Context) *flow.Call {
 }
 
 // unserved answers calls of methods that nothing is registered for.
-func (s *Server) unserved(_ any, stream grpc.ServerStream) error {
+func unserved(_ any, stream grpc.ServerStream) error {
 	method, _ := grpc.MethodFromServerStream(stream)
 	switch method {
 	case gateway.MessageAsyncChannel_ProcessMessage_FullMethodName, gateway.MessageSyncChannel_ProcessMessage_FullMethodName:
-		return status.Errorf(codes.Unimplemented, "%s is not served by this gateway: %s", method, s.options.Unserved)
+		return status.Errorf(codes.Unimplemented, "%s is not served by this gateway: set mq.workMode to a mode that serves it", method)
 	default:
 		return status.Errorf(codes.Unimplemented, "method %q is not known", method)
 	}

@@ -1,6 +1,7 @@
 package grpcsrv
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,9 +41,6 @@ type Options struct {
 	DecodeSync Decoder
 	// Ready is what the health service says; nil is always ready.
 	Ready func() bool
-	// Unserved tells callers of a channel that is not served what serves it; empty
-	// names mq.workMode.
-	Unserved string
 	// Grace bounds the time for calls in hand when the server stops; 0 is 30 s.
 	Grace time.Duration
 	// Log gets panics, which callers never see; nil drops them.
@@ -69,7 +67,7 @@ func Open(cfg Config, options Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the gRPC port %d (grpc.server.serverPort): %w", cfg.ServerPort, err)
 	}
-	cfg.MaxMessageSize = orDefault(cfg.MaxMessageSize, defaultMaxMessageSize)
+	cfg.MaxMessageSize = cmp.Or(cfg.MaxMessageSize, defaultMaxMessageSize)
 	s := &Server{
 		config: cfg, options: withDefaults(options),
 		listener: listener.(*net.TCPListener), stopping: make(chan struct{}),
@@ -140,7 +138,7 @@ func (s *Server) serverOptions() []grpc.ServerOption {
 		grpc.ForceServerCodecV2(protobuf),
 		grpc.MaxRecvMsgSize(size),
 		grpc.MaxSendMsgSize(size),
-		grpc.MaxConcurrentStreams(orDefault(cfg.MaxConcurrentStreams, defaultMaxStreams)),
+		grpc.MaxConcurrentStreams(cmp.Or(cfg.MaxConcurrentStreams, defaultMaxStreams)),
 		grpc.KeepaliveParams(keepalive.ServerParameters{
 			Time:             cfg.Keepalive.Time,
 			Timeout:          cfg.Keepalive.Timeout,
@@ -151,7 +149,7 @@ func (s *Server) serverOptions() []grpc.ServerOption {
 			PermitWithoutStream: true,
 		}),
 		grpc.WaitForHandlers(true),
-		grpc.UnknownServiceHandler(s.unserved),
+		grpc.UnknownServiceHandler(unserved),
 	}
 }
 
@@ -162,20 +160,9 @@ func withDefaults(options Options) Options {
 	if options.DecodeSync == nil {
 		options.DecodeSync = options.Decode
 	}
-	if options.Unserved == "" {
-		options.Unserved = "set mq.workMode to a mode that serves it"
-	}
 	if options.Log == nil {
 		options.Log = slog.New(slog.DiscardHandler)
 	}
-	options.Grace = orDefault(options.Grace, defaultGrace)
+	options.Grace = cmp.Or(options.Grace, defaultGrace)
 	return options
-}
-
-func orDefault[T comparable](value, preset T) T {
-	var unset T
-	if value == unset {
-		return preset
-	}
-	return value
 }
