@@ -1,6 +1,7 @@
 package rabbitmq
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -55,21 +56,13 @@ func addressesOf(c mq.ConnectionConfig) ([]address, error) {
 }
 
 func (a *address) setDefaults() {
-	if a.port == 0 {
-		a.port = defaultPort
+	a.port = cmp.Or(a.port, defaultPort)
+	a.vhost = cmp.Or(a.vhost, "/")
+	a.username = cmp.Or(a.username, defaultUser)
+	if a.username == defaultUser {
+		a.password = cmp.Or(a.password, defaultUser)
 	}
-	if a.vhost == "" {
-		a.vhost = "/"
-	}
-	if a.username == "" {
-		a.username = defaultUser
-	}
-	if a.username == defaultUser && a.password == "" {
-		a.password = defaultUser
-	}
-	if a.heartbeat == 0 {
-		a.heartbeat = defaultHeartbeat
-	}
+	a.heartbeat = cmp.Or(a.heartbeat, defaultHeartbeat)
 }
 
 // errURI does not wrap the parser's error, which would show a part of the password.

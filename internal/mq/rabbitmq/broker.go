@@ -1,6 +1,7 @@
 package rabbitmq
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,6 +37,7 @@ var (
 	_ mq.Delayer     = (*Broker)(nil)
 	_ mq.Admin       = (*Broker)(nil)
 	_ mq.Inboxer     = (*Broker)(nil)
+	_ mq.Prober      = (*Broker)(nil)
 )
 
 // Open checks the configuration and makes a broker. It does not connect.
@@ -59,18 +61,10 @@ func Open(cfg Config) (*Broker, error) {
 	if err := errors.Join(problems...); err != nil {
 		return nil, err
 	}
-	if cfg.Manager == "" {
-		cfg.Manager = ManagerID(cfg.Addresses[0])
-	}
-	if cfg.ConfirmTimeout == 0 {
-		cfg.ConfirmTimeout = defaultConfirmTimeout
-	}
-	if cfg.Silence == 0 {
-		cfg.Silence = defaultSilence
-	}
 	b := &Broker{
-		manager: cfg.Manager, instance: cfg.Instance,
-		confirmTimeout: cfg.ConfirmTimeout, silence: cfg.Silence, states: newStates(),
+		manager: cmp.Or(cfg.Manager, ManagerID(cfg.Addresses[0])), instance: cfg.Instance,
+		confirmTimeout: cmp.Or(cfg.ConfirmTimeout, defaultConfirmTimeout), silence: cmp.Or(cfg.Silence, defaultSilence),
+		states: newStates(),
 	}
 	b.connectBy(addresses)
 	return b, nil

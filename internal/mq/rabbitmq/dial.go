@@ -1,6 +1,7 @@
 package rabbitmq
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -132,12 +133,8 @@ func dialNetwork(ctx context.Context, a address) (conn, raw net.Conn, err error)
 
 // clientConfig is made anew for each connection: the library writes into it.
 func (b *Broker) clientConfig(a address, purpose string) amqp.Config {
-	name := a.name
-	if name == "" {
-		name = b.instance
-	}
 	properties := amqp.NewConnectionProperties()
-	properties.SetClientConnectionName(name + " " + purpose)
+	properties.SetClientConnectionName(cmp.Or(a.name, b.instance) + " " + purpose)
 	return amqp.Config{
 		SASL:       []amqp.Authentication{&amqp.PlainAuth{Username: a.username, Password: a.password}},
 		Vhost:      a.vhost,

@@ -114,7 +114,7 @@ func (s *session) knowsReply(ctx context.Context, key string) error {
 	if _, ok := s.nodes.Load(p.node()); ok {
 		return nil
 	}
-	_, err = await(ctx, &s.broker.tasks, func() (struct{}, error) { return struct{}{}, s.broker.probe(s.address, p) }, func(struct{}) {})
+	err = s.broker.tasks.wait(ctx, func() error { return s.broker.probe(s.address, p) })
 	switch {
 	case err == nil:
 		s.nodes.Store(p.node(), true)

@@ -170,8 +170,7 @@ func (i *inbox) hangUp() error {
 	if i.session.blockade() != nil {
 		cancel() // no answer comes until the broker has recovered
 	}
-	_, err := await(ctx, &i.session.broker.tasks,
-		func() (struct{}, error) { return struct{}{}, i.window.ch.Close() }, func(struct{}) {})
+	err := i.session.broker.tasks.wait(ctx, i.window.ch.Close)
 	if err == nil || i.window.ch.IsClosed() || i.session.blockade() != nil {
 		return nil
 	}

@@ -70,6 +70,12 @@ func await[T any](ctx context.Context, t *tasks, do func() (T, error), undo func
 	}
 }
 
+// wait is [await] for what makes nothing.
+func (t *tasks) wait(ctx context.Context, do func() error) error {
+	_, err := await(ctx, t, func() (struct{}, error) { return struct{}{}, do() }, func(struct{}) {})
+	return err
+}
+
 // lazy is something that is opened when it is needed and opened again when it
 // has died. However many ask at once, it is opened once, with one try.
 type lazy[T any] struct {

@@ -6,12 +6,9 @@ import (
 	"mqgateway/internal/mq"
 )
 
-var _ mq.Prober = (*Broker)(nil)
-
 // Probe implements [mq.Prober]: it dials, opens a channel and closes both.
 func (b *Broker) Probe(ctx context.Context) error {
-	_, err := await(ctx, &b.tasks, func() (struct{}, error) { return struct{}{}, b.checkAside(ctx) }, func(struct{}) {})
-	return err
+	return b.tasks.wait(ctx, func() error { return b.checkAside(ctx) })
 }
 
 func (b *Broker) checkAside(ctx context.Context) error {

@@ -162,16 +162,15 @@ func (s *session) aside(ctx context.Context, do func(*throwAway) error) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	_, err := await(ctx, &s.broker.tasks, func() (struct{}, error) {
+	return s.broker.tasks.wait(ctx, func() error {
 		defer func() { <-s.spare }()
 		ch, err := s.conn.Channel()
 		if err != nil {
-			return struct{}{}, fmt.Errorf("opening a channel: %w", err)
+			return fmt.Errorf("opening a channel: %w", err)
 		}
 		defer func() { _ = ch.Close() }()
-		return struct{}{}, do(&throwAway{ch, ch.NotifyClose(make(chan *amqp.Error, 1))})
-	}, func(struct{}) {})
-	return err
+		return do(&throwAway{ch, ch.NotifyClose(make(chan *amqp.Error, 1))})
+	})
 }
 
 // isCode tells that the broker's exception of that code is behind err.

@@ -173,9 +173,8 @@ func (s *subscription) call(ctx context.Context, do func() error) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	_, err := await(ctx, &s.session.broker.tasks, func() (struct{}, error) {
+	return s.session.broker.tasks.wait(ctx, func() error {
 		defer func() { <-s.rpc }()
-		return struct{}{}, do()
-	}, func(struct{}) {})
-	return err
+		return do()
+	})
 }

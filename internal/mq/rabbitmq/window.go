@@ -1,6 +1,7 @@
 package rabbitmq
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -263,10 +264,7 @@ func (w *window) clear(ctx context.Context) (release func(), err error) {
 // died tells whether the channel, which is closed, went with its connection or
 // alone, which is the given error.
 func (w *window) died(alone error) error {
-	loss := w.loss()
-	if loss == nil {
-		loss = errClosed
-	}
+	loss := cmp.Or(w.loss(), errClosed)
 	if w.session.conn.IsClosed() {
 		return fmt.Errorf("%w: %w", mq.ErrUnknown, loss)
 	}
