@@ -56,11 +56,7 @@ func openEmbedded(cfg config.Config) (*brokers, error) {
 	if err != nil {
 		return nil, err
 	}
-	driver, err := server.Open(jetStreamConfig(cfg, config.EmbeddedManager, nil))
-	if err != nil {
-		_ = server.Close()
-		return nil, err
-	}
+	driver := server.Open(jetStreamConfig(cfg, config.EmbeddedManager, nil))
 	return &brokers{all: []namedBroker{{config.EmbeddedManager, driver}}, embedded: server}, nil
 }
 

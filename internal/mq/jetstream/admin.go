@@ -107,7 +107,7 @@ func (s *session) held(ctx context.Context, queue string, most int) int {
 func heldSubject(queue string) string { return heldPrefix + escape(queue, false) }
 
 // tellHeld answers who asks how many messages we have in hand.
-func (s *Subscription) tellHeld(question *nats.Msg) {
+func (s *subscription) tellHeld(question *nats.Msg) {
 	s.mu.Lock()
 	n := len(s.out)
 	s.mu.Unlock()

@@ -58,7 +58,7 @@ type Broker struct {
 
 	mu sync.Mutex
 	// guarded by mu
-	subscriptions map[*Subscription]bool
+	subscriptions map[*subscription]bool
 	orphans       map[string][]orphan // by queue
 }
 
@@ -68,6 +68,7 @@ var (
 	_ mq.Delayer     = (*Broker)(nil)
 	_ mq.Broadcaster = (*Broker)(nil)
 	_ mq.Admin       = (*Broker)(nil)
+	_ mq.Prober      = (*Broker)(nil)
 )
 
 // errClosed is what the methods of a closed broker return.
@@ -100,7 +101,7 @@ func open(cfg Config, opts nats.Options) *Broker {
 		delays:        delays{queues: map[string]*delayable{}},
 		ctx:           ctx,
 		stop:          stop,
-		subscriptions: map[*Subscription]bool{},
+		subscriptions: map[*subscription]bool{},
 		orphans:       map[string][]orphan{},
 	}
 	b.delays.look = b.readyDelays
@@ -158,7 +159,7 @@ func (b *Broker) States() <-chan mq.State { return b.states.ch }
 func (b *Broker) Close() error {
 	b.stop()
 	b.mu.Lock()
-	open := make([]*Subscription, 0, len(b.subscriptions))
+	open := make([]*subscription, 0, len(b.subscriptions))
 	for s := range b.subscriptions {
 		open = append(open, s)
 	}
@@ -175,7 +176,7 @@ func (b *Broker) Close() error {
 }
 
 // track remembers a subscription for Close. It is false when that has begun.
-func (b *Broker) track(s *Subscription) bool {
+func (b *Broker) track(s *subscription) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.ctx.Err() != nil {
@@ -185,7 +186,7 @@ func (b *Broker) track(s *Subscription) bool {
 	return true
 }
 
-func (b *Broker) forget(s *Subscription) {
+func (b *Broker) forget(s *subscription) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.subscriptions, s)

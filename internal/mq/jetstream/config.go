@@ -36,10 +36,10 @@ const (
 func (c EmbeddedConfig) Validate() error {
 	var problems []error
 	if _, err := parseSync(c.Sync); err != nil {
-		problems = append(problems, &field.Error{Path: "sync", Offset: -1, Err: err})
+		problems = append(problems, field.Errorf("sync", "%w", err))
 	}
 	if _, _, err := parseListen(c.Listen); err != nil {
-		problems = append(problems, &field.Error{Path: "listen", Offset: -1, Err: err})
+		problems = append(problems, field.Errorf("listen", "%w", err))
 	}
 	return errors.Join(problems...)
 }

@@ -22,10 +22,7 @@ func ExampleStartServer() {
 		panic(err)
 	}
 	defer server.Close()
-	broker, err := server.Open(jetstream.Config{Manager: "embedded"})
-	if err != nil {
-		panic(err)
-	}
+	broker := server.Open(jetstream.Config{Manager: "embedded"})
 	defer broker.Close()
 
 	ctx := context.Background()

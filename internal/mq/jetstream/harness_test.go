@@ -47,11 +47,7 @@ func openEmbedded(t testing.TB, embedded *jetstream.Server) *jetstream.Broker {
 
 func newEmbeddedBroker(t testing.TB, embedded *jetstream.Server) *jetstream.Broker {
 	t.Helper()
-	broker, err := embedded.Open(jetstream.Config{Manager: "embedded", Instance: instance, ConfirmTimeout: patience})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return broker
+	return embedded.Open(jetstream.Config{Manager: "embedded", Instance: instance, ConfirmTimeout: patience})
 }
 
 func closeQuietly(t testing.TB, c interface{ Close() error }) {

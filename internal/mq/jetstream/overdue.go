@@ -17,7 +17,7 @@ const defaultOverdue = time.Minute
 // remind looks after what is held back for the queue. A server that is short of
 // storage when a message is due does not try again before its next start
 // (MsgScheduling.inflight of nats-server 2.15).
-func (s *Subscription) remind(ctx context.Context) {
+func (s *subscription) remind(ctx context.Context) {
 	ticker := time.NewTicker(s.broker.overdue)
 	defer ticker.Stop()
 	for {

@@ -1,12 +1,6 @@
 package jetstream
 
-import (
-	"context"
-
-	"mqgateway/internal/mq"
-)
-
-var _ mq.Prober = (*Broker)(nil)
+import "context"
 
 // Probe implements [mq.Prober]: it connects, asks JetStream, and closes.
 func (b *Broker) Probe(ctx context.Context) error {

@@ -146,11 +146,11 @@ func (s *Server) Token() secret.String { return s.token }
 
 // Open makes the broker for the embedded server; it takes no addresses, and
 // connects within the process.
-func (s *Server) Open(cfg Config) (*Broker, error) {
+func (s *Server) Open(cfg Config) *Broker {
 	opts := clientOptions(cfg)
 	opts.InProcessServer = s.nats
 	opts.Token = s.token.Reveal()
-	return open(cfg, opts), nil
+	return open(cfg, opts)
 }
 
 // Close stops the broker, waits until all is written, and unlocks the

@@ -30,10 +30,7 @@ func runVictim(directory string) {
 	if err != nil {
 		panic(err)
 	}
-	broker, err := embedded.Open(jetstream.Config{})
-	if err != nil {
-		panic(err)
-	}
+	broker := embedded.Open(jetstream.Config{})
 	ctx := context.Background()
 	if err := broker.Declare(ctx, mq.Queue{Name: "orders.in", Kind: mq.Quorum}); err != nil {
 		panic(err)

@@ -27,11 +27,11 @@ var (
 // Settle implements [mq.Settler]. No answer is awaited: an outcome that is lost
 // with its connection means that the message is delivered again, which at least
 // once allows.
-func (s *Subscription) Settle(d *mq.Delivery, o mq.Outcome) error {
+func (s *subscription) Settle(d *mq.Delivery, o mq.Outcome) error {
 	return s.settle(d.Tag, outcomes[o])
 }
 
-func (s *Subscription) settle(tag uint64, outcome []byte) error {
+func (s *subscription) settle(tag uint64, outcome []byte) error {
 	if s.session.lost() {
 		return mq.ErrStale
 	}
@@ -50,7 +50,7 @@ func (s *Subscription) settle(tag uint64, outcome []byte) error {
 }
 
 // Cancel implements [mq.Subscription].
-func (s *Subscription) Cancel(ctx context.Context) error {
+func (s *subscription) Cancel(ctx context.Context) error {
 	s.mu.Lock()
 	first := !s.cancelled
 	s.cancelled = true
@@ -72,7 +72,7 @@ func (s *Subscription) Cancel(ctx context.Context) error {
 }
 
 // Close implements [mq.Subscription].
-func (s *Subscription) Close() error {
+func (s *subscription) Close() error {
 	s.mu.Lock()
 	first := !s.closed
 	s.closed = true
@@ -94,8 +94,9 @@ func (s *Subscription) Close() error {
 		return nil
 	}
 	naks(s.session.nc, s.abandon())
-	_ = s.asked.Unsubscribe()                                                                        // fails when the connection is gone, and it with that
-	if flushErr := s.session.nc.FlushWithContext(ctx); flushErr != nil && !s.session.nc.IsClosed() { // its loss is no fault of Close
+	_ = s.asked.Unsubscribe() // fails when the connection is gone, and it with that
+	flushErr := s.session.nc.FlushWithContext(ctx)
+	if flushErr != nil && !s.session.nc.IsClosed() { // the loss of the connection is no fault of Close
 		err = errors.Join(err, fmt.Errorf("flushing what was settled on %q: %w", s.queue, flushErr))
 	}
 	return err
@@ -109,7 +110,7 @@ type orphan struct {
 }
 
 // abandon takes all that is unsettled, in the order of delivery.
-func (s *Subscription) abandon() []orphan {
+func (s *subscription) abandon() []orphan {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	left := make([]orphan, 0, len(s.out))
@@ -123,7 +124,7 @@ func (s *Subscription) abandon() []orphan {
 
 // lose ends the subscription with its connection. The server does not know that
 // nobody works on its messages any more: the next Subscribe tells it.
-func (s *Subscription) lose() {
+func (s *subscription) lose() {
 	s.end(s.lossCause())
 	left := s.abandon()
 	s.broker.mu.Lock()
@@ -131,7 +132,7 @@ func (s *Subscription) lose() {
 	s.broker.orphans[s.queue] = append(s.broker.orphans[s.queue], left...)
 }
 
-func (s *Subscription) lossCause() error { return cmp.Or(s.session.err, errClosed) }
+func (s *subscription) lossCause() error { return cmp.Or(s.session.err, errClosed) }
 
 // giveBack returns what lost connections left of a queue.
 func (b *Broker) giveBack(s *session, queue string) {

@@ -15,8 +15,8 @@ import (
 	"mqgateway/internal/mq"
 )
 
-// Subscription reads one queue on one connection.
-type Subscription struct {
+// subscription reads one queue on one connection.
+type subscription struct {
 	broker  *Broker
 	session *session
 	queue   string
@@ -53,7 +53,7 @@ type hold struct {
 	heard time.Time
 }
 
-var _ mq.Subscription = (*Subscription)(nil)
+var _ mq.Subscription = (*subscription)(nil)
 
 // errSubscriptionClosed ends receiving on a subscription that was closed.
 var errSubscriptionClosed = errors.New("subscription is closed")
@@ -80,9 +80,9 @@ func (b *Broker) Subscribe(ctx context.Context, q mq.Queue) (mq.Subscription, er
 	return s, nil
 }
 
-func (b *Broker) newSubscription(session *session, q mq.Queue, info *jetstream.ConsumerInfo) *Subscription {
+func (b *Broker) newSubscription(session *session, q mq.Queue, info *jetstream.ConsumerInfo) *subscription {
 	prefetch := max(q.Prefetch, 1)
-	s := &Subscription{
+	s := &subscription{
 		broker:  b,
 		session: session,
 		queue:   q.Name,
@@ -101,7 +101,7 @@ func (b *Broker) newSubscription(session *session, q mq.Queue, info *jetstream.C
 }
 
 // start gives back what a lost connection left, and asks for messages.
-func (s *Subscription) start() error {
+func (s *subscription) start() error {
 	s.broker.giveBack(s.session, s.queue)
 	var err error
 	if s.sub, err = s.session.nc.Subscribe(s.pulls.inbox, s.arrive); err != nil {
@@ -130,7 +130,7 @@ func (s *Subscription) start() error {
 }
 
 // arrive takes whatever the server sends; nats.go calls it one at a time.
-func (s *Subscription) arrive(msg *nats.Msg) {
+func (s *subscription) arrive(msg *nats.Msg) {
 	if msg.Reply == "" {
 		s.status(msg)
 		return
@@ -151,7 +151,7 @@ func (s *Subscription) arrive(msg *nats.Msg) {
 }
 
 // status takes what the server says about a pull.
-func (s *Subscription) status(msg *nats.Msg) {
+func (s *subscription) status(msg *nats.Msg) {
 	s.mu.Lock()
 	err := s.pulls.answered(msg)
 	s.mu.Unlock()
@@ -163,7 +163,7 @@ func (s *Subscription) status(msg *nats.Msg) {
 }
 
 // pull asks for as many messages as prefetch leaves room for, if that is worth it.
-func (s *Subscription) pull() {
+func (s *subscription) pull() {
 	s.mu.Lock()
 	if s.cancelled || s.cause != nil {
 		s.mu.Unlock()
@@ -180,7 +180,7 @@ func (s *Subscription) pull() {
 }
 
 // Receive implements [mq.Subscription].
-func (s *Subscription) Receive(ctx context.Context) (*mq.Delivery, error) {
+func (s *subscription) Receive(ctx context.Context) (*mq.Delivery, error) {
 	for {
 		a, err := s.next(ctx)
 		if err != nil {
@@ -205,7 +205,7 @@ func (s *Subscription) Receive(ctx context.Context) (*mq.Delivery, error) {
 
 // next waits for a message. What arrived before the subscription ended is not
 // handed out after that, but what arrived before Cancel is.
-func (s *Subscription) next(ctx context.Context) (arrival, error) {
+func (s *subscription) next(ctx context.Context) (arrival, error) {
 	select {
 	case <-s.over:
 		return arrival{}, s.reason()
@@ -232,7 +232,7 @@ func (s *Subscription) next(ctx context.Context) (arrival, error) {
 
 // exhausted is why there is nothing more: nats.go drains a subscription, too,
 // when its connection ends.
-func (s *Subscription) exhausted() error {
+func (s *subscription) exhausted() error {
 	if s.session.lost() || s.session.nc.IsClosed() {
 		<-s.session.gone
 		s.end(s.lossCause())
@@ -242,13 +242,13 @@ func (s *Subscription) exhausted() error {
 }
 
 // expired tells that the life of the message was over before it was delivered.
-func (s *Subscription) expired(m *flow.Message, meta *nats.MsgMetadata) bool {
+func (s *subscription) expired(m *flow.Message, meta *nats.MsgMetadata) bool {
 	return m.Expiry > 0 && time.Since(meta.Timestamp)+s.ahead >= m.Expiry
 }
 
 // watch keeps the messages in work alive, and notices the end of the connection
 // and of the server's signs of life.
-func (s *Subscription) watch() {
+func (s *subscription) watch() {
 	ticker := time.NewTicker(min(s.ackWait/4, pullHeartbeat))
 	defer ticker.Stop()
 	for {
@@ -268,7 +268,7 @@ func (s *Subscription) watch() {
 }
 
 // keepAlive tells the server of messages that it has not heard of for a while.
-func (s *Subscription) keepAlive(now time.Time) {
+func (s *subscription) keepAlive(now time.Time) {
 	var replies []string
 	s.mu.Lock()
 	for tag, h := range s.out {
@@ -284,7 +284,7 @@ func (s *Subscription) keepAlive(now time.Time) {
 	}
 }
 
-func (s *Subscription) silence(now time.Time) error {
+func (s *subscription) silence(now time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.cancelled {
@@ -294,7 +294,7 @@ func (s *Subscription) silence(now time.Time) error {
 }
 
 // end makes Receive return the cause.
-func (s *Subscription) end(cause error) {
+func (s *subscription) end(cause error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.cause == nil {
@@ -303,7 +303,7 @@ func (s *Subscription) end(cause error) {
 	}
 }
 
-func (s *Subscription) reason() error {
+func (s *subscription) reason() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.cause
