@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"time"
 
 	"mqgateway/internal/config"
@@ -12,13 +11,13 @@ import (
 // what reads its replies. The readers run until the last call has ended.
 type requests struct {
 	requester *mq.Requester
-	readers   []func(context.Context) error
+	readers   runs
 }
 
-// newRequests is nil for a gateway that serves no synchronous calls.
+// newRequests has nothing in it for a gateway that serves no synchronous calls.
 func newRequests(s *sources) *requests {
 	if !s.cfg.ServesSync() {
-		return nil
+		return &requests{}
 	}
 	r := &requests{requester: mq.NewRequester(s.managers, mq.RequesterOptions{
 		Tag: mq.Tag(s.cfg.MQ.Instance), Wait: s.cfg.MQ.SyncReceiver.MaxProcessingTime, Patience: s.cfg.MQ.Connection.ConfirmTimeout,
@@ -44,7 +43,7 @@ func newRequests(s *sources) *requests {
 }
 
 // ready tells that requests can be sent, or that none have to be.
-func (r *requests) ready() bool { return r == nil || r.requester.Ready() }
+func (r *requests) ready() bool { return r.requester == nil || r.requester.Ready() }
 
 // minExpiry keeps the reply queue of an instance that is gone for a while: it may
 // only be cut off, and come back for its replies.

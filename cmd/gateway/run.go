@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -93,9 +94,7 @@ type addresses struct {
 func runGateway(ctx context.Context, cfg config.Config, o gatewayOptions) error {
 	log := o.Log.With("instance", cfg.MQ.Instance)
 	registry := telemetry.NewRegistry(version, commit)
-	counts := middleware.NewMetrics(registry)
 	queues := mq.NewMetrics(registry)
-
 	opened, err := openBrokers(cfg)
 	if err != nil {
 		return err
@@ -108,17 +107,15 @@ func runGateway(ctx context.Context, cfg config.Config, o gatewayOptions) error 
 	}
 	defer callers.Close()
 
-	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopServing()
 	now := &live{}
 	publisher := mq.NewPublisher(managers, cfg.MQ.Connection.ConfirmTimeout)
 	p := &parts{
-		options: o, log: log, counts: counts, metrics: queues, managers: managers, publisher: publisher, callers: callers,
+		options: o, log: log, counts: middleware.NewMetrics(registry), metrics: queues,
+		managers: managers, publisher: publisher, callers: callers,
 		answerer: mq.NewAnswerer(mq.AnswererOptions{Publisher: publisher, Managers: managers, Failure: now.failure, Log: log}),
 	}
 	s := &sources{parts: p, cfg: cfg, now: now}
 	requests := newRequests(s)
-	listeners := s.listeners()
 	first, err := newFlows(p, cfg)
 	if err != nil {
 		return err
@@ -143,46 +140,55 @@ func runGateway(ctx context.Context, cfg config.Config, o gatewayOptions) error 
 	log.Info("gateway is started", "version", version, "systemType", cfg.MQ.SystemType, "workMode", cfg.MQ.WorkMode,
 		"provider", cfg.MQ.Provider, "grpc", server.Addr(), "http", probes.Addr(), "embedded", opened.address())
 
-	alive, end := context.WithCancel(context.WithoutCancel(ctx))
-	defer end()
-	base, alive := errgroup.WithContext(alive)
-	base.Go(func() error { return probes.Run(alive) })
+	base := append(runs{probes.Run}, requests.readers...)
 	for _, m := range managers.All() {
-		base.Go(func() error { return m.Run(alive) })
+		base = append(base, m.Run)
 	}
-	if requests != nil {
-		for _, read := range requests.readers {
-			base.Go(func() error { return read(alive) })
-		}
-	}
-	sources, serving := errgroup.WithContext(serving)
-	sources.Go(func() error { return server.Run(serving) })
+	incoming := slices.Concat(runs{server.Run}, s.listeners(), s.expiries())
 	if o.Watcher != nil {
-		sources.Go(func() error { return o.Watcher.Run(serving, changes.reload) })
+		incoming = append(incoming, func(ctx context.Context) error { return o.Watcher.Run(ctx, changes.reload) })
 	}
-	for _, l := range listeners {
-		sources.Go(func() error { return l.Run(serving) })
-	}
-	for _, e := range s.expiries() {
-		sources.Go(func() error { return e.Run(serving) })
-	}
-
-	select {
-	case <-ctx.Done():
+	err = runUntil(ctx, incoming, base, func(serving context.Context) {
 		log.Info("gateway is stopping", "delay", cfg.Shutdown.Delay.String())
 		stopping.Store(true)
 		wait(serving, cfg.Shutdown.Delay)
+	})
+	log.Info("gateway is stopped")
+	return err
+}
+
+// runs are what parts do until their context ends.
+type runs []func(context.Context) error
+
+// start runs all of them. Running ends when one of them fails, too.
+func (r runs) start(ctx context.Context) (group *errgroup.Group, running context.Context) {
+	group, running = errgroup.WithContext(ctx)
+	for _, run := range r {
+		group.Go(func() error { return run(running) })
+	}
+	return group, running
+}
+
+// runUntil runs everything until ctx ends, which it tells by stopping, or something
+// fails, which is the error. It stops what messages come in by, and then the base, which
+// that needs until its last message.
+func runUntil(ctx context.Context, incoming, base runs, stopping func(serving context.Context)) error {
+	alive, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	below, alive := base.start(alive)
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	sources, serving := incoming.start(serving)
+	select {
+	case <-ctx.Done():
+		stopping(serving)
 	case <-serving.Done(): // a source failed
 	case <-alive.Done(): // a probe or manager failed
 	}
-	stopServing()
-	err = sources.Wait()
+	stop()
+	err := sources.Wait()
 	end()
-	if failed := base.Wait(); err == nil {
-		err = failed
-	}
-	log.Info("gateway is stopped")
-	return err
+	return cmp.Or(err, below.Wait())
 }
 
 // observe is a middleware that does nothing when nobody observes.
@@ -228,10 +234,7 @@ func health(ready func() bool, managers *mq.Managers) admin.Health {
 
 // wait lets the delay pass, unless ctx ends before.
 func wait(ctx context.Context, delay time.Duration) {
-	timer := time.NewTimer(delay)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
+	ctx, cancel := context.WithTimeout(ctx, delay)
+	defer cancel()
+	<-ctx.Done()
 }

@@ -18,15 +18,15 @@ type sources struct {
 }
 
 // listeners read the queues whose messages go to microservices, on every manager.
-func (s *sources) listeners() []*mq.Listener {
+func (s *sources) listeners() runs {
 	toService, answering := s.now.handler(queueToService), s.now.handler(requestToService)
-	var all []*mq.Listener
+	var all runs
 	for _, m := range s.managers.All() {
 		for _, name := range s.cfg.AsyncQueues() {
-			all = append(all, s.listener(m, s.queue(name), toService, s.failing(queueToService)))
+			all = append(all, s.listener(m, s.queue(name), toService, s.failing(queueToService)).Run)
 		}
 		for _, name := range s.cfg.SyncQueues() {
-			all = append(all, s.listener(m, s.queue(name), answering, s.failing(requestToService)))
+			all = append(all, s.listener(m, s.queue(name), answering, s.failing(requestToService)).Run)
 		}
 	}
 	return all
@@ -42,6 +42,20 @@ func (s *sources) complete(o mq.ListenerOptions) mq.ListenerOptions {
 	o.NewID, o.Log, o.Metrics = mapping.NewID, s.log, s.metrics
 	o.DeliveryLimit = s.cfg.MQ.Provider == config.RabbitMQ
 	return o
+}
+
+// expiries look after queues whose old messages are removed, on every manager.
+func (s *sources) expiries() runs {
+	e := s.cfg.MQ.Monitoring.Messages.ExpiryListener
+	var all runs
+	for _, m := range s.managers.All() {
+		for _, queue := range s.cfg.ExpiryQueues() {
+			all = append(all, mq.NewExpiry(m, queue, mq.ExpiryOptions{
+				Period: e.Period, Threshold: e.Threshold, Log: s.log, Metrics: s.metrics,
+			}).Run)
+		}
+	}
+	return all
 }
 
 // replies are queues of replies that callers wait for.
