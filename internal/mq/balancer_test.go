@@ -2,6 +2,7 @@ package mq_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -21,7 +22,7 @@ type paced struct {
 	takes atomic.Int64 // nanoseconds to a confirm
 	hangs atomic.Bool  // nothing is answered
 	lost  atomic.Bool  // it hangs before the message is sent
-
+	full  atomic.Bool  // it takes no new connections
 	confirmed, inFlight, most, checks, probes atomic.Int64
 }
 
@@ -30,6 +31,8 @@ func newPaced(takes time.Duration) *paced {
 	p.takes.Store(int64(takes))
 	return p
 }
+
+var errFull = errors.New("connection limit is reached")
 
 // confirmTimeout is that of the paced brokers.
 const confirmTimeout = 5 * time.Second
@@ -65,6 +68,9 @@ func (p *paced) Check(ctx context.Context) error {
 
 func (p *paced) Probe(ctx context.Context) error {
 	p.probes.Add(1)
+	if p.full.Load() {
+		return errFull
+	}
 	return p.answer(ctx)
 }
 

@@ -78,6 +78,8 @@ type checks struct {
 	last      time.Time
 	// asked is set when a publish asks for the next check.
 	asked bool
+	// refused is set when the last check over a connection of its own has failed.
+	refused bool
 	// blocked is the driver's state while the broker takes no messages, else nil.
 	blocked *State
 }
@@ -172,14 +174,20 @@ func (m *Manager) check(ctx context.Context) error {
 	return err
 }
 
-// probe checks a manager of type Common, while it is up, over a connection of its
-// own, where the driver can do that. What is down is checked by connecting, and what
-// has not confirmed a message where that was sent.
+// probe checks a manager of type Common over a connection of its own, where the driver
+// can do that: while it is up, and when such a check has taken it out. What else is down
+// is checked by connecting, and what has not confirmed a message where that was sent.
 func (m *Manager) probe(ctx context.Context) error {
-	asked := m.checks.asked
+	p, ok := m.broker.(Prober)
+	up, asked := m.State().Status != Down, m.checks.asked
 	m.checks.asked = false
-	if p, ok := m.broker.(Prober); ok && !asked && !m.smart() && m.State().Status != Down {
-		return p.Probe(ctx)
+	if !ok || m.smart() || up && asked || !up && !m.checks.refused {
+		return m.broker.Check(ctx)
+	}
+	err := p.Probe(ctx)
+	m.checks.refused = err != nil
+	if err != nil || up {
+		return err
 	}
 	return m.broker.Check(ctx)
 }

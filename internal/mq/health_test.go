@@ -92,6 +92,30 @@ func TestCommonChecksBesideTheConnection(t *testing.T) {
 	}
 }
 
+// TestBrokerThatTakesNoConnectionsStaysOut: the connection that lives must not bring it
+// in again.
+func TestBrokerThatTakesNoConnectionsStaysOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		broker := newPaced(0)
+		b, stop := several(mq.HealthConfig{Type: mq.Common}, broker)
+		defer stop()
+		broker.full.Store(true)
+		time.Sleep(mq.DefaultPeriod + time.Millisecond)
+		for range 600 {
+			if b.managers.Available() {
+				t.Fatal("the manager is available")
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		broker.full.Store(false)
+		time.Sleep(mq.DefaultPeriod)
+		synctest.Wait()
+		if !b.managers.Available() {
+			t.Error("the manager is not available a period after it takes connections again")
+		}
+	})
+}
+
 func TestFirstCheckIsDelayed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		broker := newPaced(0)
