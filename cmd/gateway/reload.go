@@ -30,14 +30,14 @@ func newReloader(s *sources, m reloadMetrics) *reloader {
 }
 
 // reload takes what was loaded, or the error of loading, which leaves everything as it
-// is. It is not for two goroutines at once.
-func (r *reloader) reload(loaded *config.Loaded, err error) {
+// is. When ctx ends it waits for no broker any more. It is not for two goroutines at once.
+func (r *reloader) reload(ctx context.Context, loaded *config.Loaded, err error) {
 	if err != nil {
 		r.refuse(err)
 		return
 	}
 	changes := config.Changes(r.running, loaded.Config)
-	next, result, err := r.apply(loaded, changes)
+	next, result, err := r.apply(ctx, loaded, changes)
 	if err != nil {
 		r.refuse(err)
 		return
@@ -50,7 +50,7 @@ func (r *reloader) reload(loaded *config.Loaded, err error) {
 
 // apply makes new flows and swaps them in, when anything has changed that applies
 // without a restart. It returns the configuration that holds then.
-func (r *reloader) apply(loaded *config.Loaded, changes []config.Change) (next config.Config, result string, err error) {
+func (r *reloader) apply(ctx context.Context, loaded *config.Loaded, changes []config.Change) (next config.Config, result string, err error) {
 	if !slices.ContainsFunc(changes, func(c config.Change) bool { return c.Reload }) {
 		return r.running, "nothing", nil
 	}
@@ -64,7 +64,7 @@ func (r *reloader) apply(loaded *config.Loaded, changes []config.Change) (next c
 	}
 	r.managers.SetDisabled(next.MQ.ConsumerParams.DisableManagerIDs) // first: nothing waits for what hangs
 	if queues := sendQueues(next); !slices.Equal(queues, sendQueues(r.running)) {
-		r.managers.Declare(context.Background(), queues)
+		r.managers.Declare(ctx, queues)
 	}
 	r.now.flows.Store(flows)
 	r.managers.SetReading(next.MQ.ConsumerParams.ReadEnabled) // last: what is read goes the new way

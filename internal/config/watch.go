@@ -52,9 +52,9 @@ func NewWatcher(first *Loaded, o WatchOptions) *Watcher {
 	return w
 }
 
-// Run looks at the files until ctx ends. It calls changed, and waits for it, with what
-// was loaded, or with the error of loading; what can't be loaded is told once.
-func (w *Watcher) Run(ctx context.Context, changed func(*Loaded, error)) error {
+// Run looks at the files until ctx ends. It calls changed with ctx, and waits for it, with
+// what was loaded, or with the error of loading; what can't be loaded is told once.
+func (w *Watcher) Run(ctx context.Context, changed func(context.Context, *Loaded, error)) error {
 	timer := time.NewTimer(watchPeriod)
 	defer timer.Stop()
 	for {
@@ -62,10 +62,10 @@ func (w *Watcher) Run(ctx context.Context, changed func(*Loaded, error)) error {
 		case <-ctx.Done():
 			return nil
 		case <-w.options.Now:
-			w.load(changed)
+			w.load(ctx, changed)
 		case <-timer.C:
 			if w.settled() {
-				w.load(changed)
+				w.load(ctx, changed)
 			}
 		}
 		timer.Reset(watchPeriod)
@@ -85,12 +85,12 @@ func (w *Watcher) settled() bool {
 
 // load loads what the files hold. When they have changed meanwhile, what was read may
 // be halves of two configurations, and is left for the next look.
-func (w *Watcher) load(changed func(*Loaded, error)) {
+func (w *Watcher) load(ctx context.Context, changed func(context.Context, *Loaded, error)) {
 	loaded, err := w.options.Load()
 	w.keep(loaded)
 	w.pending = w.loaded.again(w.options.ReadFile)
 	if w.torn = !maps.Equal(w.pending, w.loaded); !w.torn {
-		changed(loaded, err)
+		changed(ctx, loaded, err)
 	}
 }
 

@@ -26,6 +26,9 @@ type watched struct {
 	dir string
 	now chan os.Signal
 
+	// slow is how long a change takes to be applied.
+	slow time.Duration
+
 	mu sync.Mutex // guards all below
 	// heard are the send queues that were loaded, or "refused".
 	heard []string
@@ -46,7 +49,8 @@ func watch(t *testing.T, dir string, script func(w *watched)) {
 		ended := make(chan error)
 		watcher := config.NewWatcher(first, config.WatchOptions{Load: w.load, Now: w.now, ReadFile: w.read})
 		go func() {
-			ended <- watcher.Run(ctx, func(loaded *config.Loaded, err error) {
+			ended <- watcher.Run(ctx, func(_ context.Context, loaded *config.Loaded, err error) {
+				time.Sleep(w.slow)
 				w.mu.Lock()
 				defer w.mu.Unlock()
 				if _, ok := errors.AsType[config.Problems](err); ok {
@@ -76,6 +80,21 @@ func (w *watched) read(name string) ([]byte, error) {
 	}
 	w.mu.Unlock()
 	return os.ReadFile(filepath.Join(w.dir, name))
+}
+
+// replace puts a file in the place of whatever has the name, as editors do.
+func (w *watched) replace(name, text string) {
+	w.t.Helper()
+	w.write("new", text)
+	at := filepath.Join(w.dir, name)
+	if info, err := os.Lstat(at); err == nil && info.IsDir() {
+		if err := os.Remove(at); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	if err := os.Rename(filepath.Join(w.dir, "new"), at); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 func (w *watched) write(name, text string) {
@@ -140,6 +159,51 @@ func TestWatcherTellsWhatIsWrongOnce(t *testing.T) {
 		w.after(10, "refused")
 		w.write("application.yml", correct("B"))
 		w.after(10, "B")
+	})
+}
+
+// TestWatcherTellsOfEachDefectOnce: however a file is broken, that is told once, and so
+// is its repair.
+func TestWatcherTellsOfEachDefectOnce(t *testing.T) {
+	file := func(w *watched) string { return filepath.Join(w.dir, "application.yml") }
+	for _, tt := range []struct {
+		name   string
+		broken func(w *watched) error
+	}{
+		{"empty", func(w *watched) error { return os.Truncate(file(w), 0) }},
+		{"half written", func(w *watched) error { return os.Truncate(file(w), 40) }},
+		{"a folder", func(w *watched) error { return errors.Join(os.Remove(file(w)), os.Mkdir(file(w), 0o700)) }},
+		{"a link to nothing", func(w *watched) error {
+			return errors.Join(os.Remove(file(w)), os.Symlink("nothing", file(w)))
+		}},
+		{"a link to itself", func(w *watched) error {
+			return errors.Join(os.Remove(file(w)), os.Symlink("application.yml", file(w)))
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			watch(t, folder(t), func(w *watched) {
+				if err := tt.broken(w); err != nil {
+					t.Fatal(err)
+				}
+				w.after(10, "refused")
+				w.replace("application.yml", correct("B"))
+				w.after(10, "B")
+			})
+		})
+	}
+}
+
+// TestWatcherSeesChangesDuringAReload: the last of them is loaded when the reload is done.
+func TestWatcherSeesChangesDuringAReload(t *testing.T) {
+	watch(t, folder(t), func(w *watched) {
+		w.slow = 10 * time.Second
+		w.write("application.yml", correct("B"))
+		w.after(5)
+		for _, queue := range []string{"C", "D", "E"} {
+			w.replace("application.yml", correct(queue))
+			w.after(1)
+		}
+		w.after(30, "B", "E")
 	})
 }
 
@@ -271,7 +335,7 @@ func TestFilesOfTheDefaultListMayAppear(t *testing.T) {
 		levels, ended := make(chan string, 10), make(chan error)
 		watcher := config.NewWatcher(first, config.WatchOptions{Load: load, DefaultFiles: true, ReadFile: read})
 		go func() {
-			ended <- watcher.Run(ctx, func(loaded *config.Loaded, _ error) { levels <- loaded.Config.Logging.Level })
+			ended <- watcher.Run(ctx, func(_ context.Context, loaded *config.Loaded, _ error) { levels <- loaded.Config.Logging.Level })
 		}()
 		time.Sleep(10 * time.Second)
 		files.Store(common, "logging: {level: debug}")
