@@ -19,10 +19,10 @@ import (
 // hangs.
 type paced struct {
 	*memory
-	takes atomic.Int64 // nanoseconds to a confirm
-	hangs atomic.Bool  // nothing is answered
-	lost  atomic.Bool  // it hangs before the message is sent
-	full  atomic.Bool  // it takes no new connections
+	takes                                     atomic.Int64 // nanoseconds to a confirm
+	hangs                                     atomic.Bool  // nothing is answered
+	lost                                      atomic.Bool  // it hangs before the message is sent
+	full                                      atomic.Bool  // it takes no new connections
 	confirmed, inFlight, most, checks, probes atomic.Int64
 }
 

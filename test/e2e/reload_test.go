@@ -444,3 +444,39 @@ func TestRouteIsMendedUnderMessagesThatAreRetried(t *testing.T) {
 		return nil
 	})
 }
+
+// TestMessagesParkedByOldPausesComeBack: what a message waits in does not depend on what
+// the configuration says when it comes back. The delay queue is an operator's to delete
+// then, and made again when it is needed.
+func TestMessagesParkedByOldPausesComeBack(t *testing.T) {
+	t.Parallel()
+	vhost := rabbittest.Shared(t).VHost(t)
+	s, p := gatewaytest.Serve(t, ""), newPartner(t, vhost, "IN")
+	pausing := func(pause string) string {
+		return failure(routedTo(vhost, s, "orders"), "retry: {initial: "+pause+", max: "+pause+", inPlaceMax: 0}")
+	}
+	g := gatewaytest.Start(t, pausing("4s"))
+	parked := func(n float64) {
+		t.Helper()
+		g.WaitMetric(t, `gateway_messages_parked_total{code="602",flow="queue-to-service",manager="QM1",queue="IN"}`, n)
+	}
+	s.Set(codes.Unavailable, nil)
+	p.put("IN", amqp.Publishing{MessageId: "m-1", Body: []byte("<Orders/>")})
+	parked(1)
+	apply(t, g, pausing("2m"))
+	s.Set(codes.OK, nil)
+	s.WaitCalls(t, 2)
+	p.waitEmpty("IN.RETRY.4000ms")
+	if _, err := p.channel.QueueDelete("IN.RETRY.4000ms", false, false, false); err != nil {
+		t.Fatal(err)
+	}
+	apply(t, g, pausing("4s"))
+	s.Set(codes.Unavailable, nil)
+	p.put("IN", amqp.Publishing{MessageId: "m-2", Body: []byte("<Orders/>")})
+	parked(2)
+	s.Set(codes.OK, nil)
+	calls := s.WaitCalls(t, 4)
+	if got := []string{calls[1].Message.GetMessageId(), calls[3].Message.GetMessageId()}; got[0] != "m-1" || got[1] != "m-2" {
+		t.Errorf("messages that came back = %v, want m-1 and m-2", got)
+	}
+}
