@@ -23,11 +23,12 @@ help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
 
 .PHONY: demo
-demo: ## Run the gateway with a broker and a service in one process, and show what it does.
-	@go run -ldflags '$(LDFLAGS)' ./cmd/gateway demo
+demo: build ## Run the gateway with a broker and a service in one process, and show what it does.
+	@bin/gateway demo
 
 .PHONY: build
 build: ## Build bin/gateway.
+	@echo 'building bin/gateway'
 	@CGO_ENABLED=0 go build -trimpath -ldflags '-s -w $(LDFLAGS)' -o bin/gateway ./cmd/gateway
 
 .PHONY: test
