@@ -103,7 +103,7 @@ func (r *reloader) tell(warnings []config.Problem, changes []config.Change) {
 	r.metrics.waiting.Set(float64(waiting))
 	switch applied := len(changes) - waiting; {
 	case len(changes) == 0:
-		r.log.Info("configuration is read again; nothing in it has changed")
+		r.log.Info("configuration is read again; it is the one that runs")
 		return
 	case applied > 0:
 		r.log.Info("change of the configuration is applied", "keys", applied, "waiting", waiting)
@@ -129,7 +129,14 @@ func warn(log *slog.Logger, warnings []config.Problem) {
 
 // placed is a problem as attributes of a log line.
 func placed(p config.Problem) []any {
-	return []any{"place", p.Place.String(), "key", p.Path, "problem", p.Text, "hint", p.Hint}
+	attrs := []any{"place", p.Place.String(), "problem", p.Text}
+	if p.Path != "" {
+		attrs = append(attrs, "key", p.Path)
+	}
+	if p.Hint != "" {
+		attrs = append(attrs, "hint", p.Hint)
+	}
+	return attrs
 }
 
 // reloadMetrics tell what became of changes of the configuration.

@@ -31,9 +31,12 @@ func newRunCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Run a gateway (also without the word run)",
+		Long: "Runs a gateway until it is told to stop: by SIGTERM or Ctrl-C, which let it finish what is in work; a\n" +
+			"second one ends it at once. The log goes to standard output. Brokers and services that are away are\n" +
+			"waited for. SIGHUP reads the configuration again. Exit code 0: it was stopped; 1: it could not start.",
 		Example: "  gateway run -c application.yml\n" +
 			"  gateway -c application.yml,common-config.yml -l debug",
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			loaded, err := files.load()
 			if err != nil {
@@ -137,8 +140,14 @@ func runGateway(ctx context.Context, cfg config.Config, o gatewayOptions) error 
 	if o.Started != nil {
 		o.Started(addresses{GRPC: server.Addr(), HTTP: probes.Addr(), Broker: opened.address()})
 	}
-	log.Info("gateway is started", "version", version, "systemType", cfg.MQ.SystemType, "workMode", cfg.MQ.WorkMode,
-		"provider", cfg.MQ.Provider, "grpc", server.Addr(), "http", probes.Addr(), "embedded", opened.address())
+	started := []any{
+		"version", version, "systemType", cfg.MQ.SystemType, "workMode", cfg.MQ.WorkMode,
+		"provider", cfg.MQ.Provider, "grpc", server.Addr(), "http", probes.Addr(),
+	}
+	if address := opened.address(); address != "" {
+		started = append(started, "embedded", address)
+	}
+	log.Info("gateway is started", started...)
 
 	base := append(runs{probes.Run}, requests.readers...)
 	for _, m := range managers.All() {

@@ -180,4 +180,4 @@ func (r *Requester) settle(ctx context.Context, in *flow.Message, whose matched)
 }
 
 // errUnclaimed is the reason that an unclaimed reply carries.
-var errUnclaimed = flow.Errorf(flow.ReplyTimeout, "the reply answers no request of this instance")
+var errUnclaimed = flow.Errorf(flow.ReplyTimeout, "the reply answers no request that the gateway knows")

@@ -79,7 +79,7 @@ func (c EmbeddedConfig) Connection() (mq.ConnectionConfig, error) {
 		return mq.ConnectionConfig{}, field.Errorf("listen", "%w", err)
 	}
 	if port == 0 {
-		return mq.ConnectionConfig{}, field.Errorf("listen", "the embedded broker can only be reached at an address: set one, such as %s:%d", loopback, defaultPort)
+		return mq.ConnectionConfig{}, field.Errorf("listen", "not set, so that nothing outside of the gateway reaches the broker")
 	}
 	token := c.Token
 	if token == "" {

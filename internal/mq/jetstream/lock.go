@@ -19,7 +19,7 @@ var ErrLocked = errors.New("used by another process: stop that one, or give this
 func lock(directory string) (unlock func() error, err error) {
 	file, err := os.OpenFile(filepath.Join(directory, lockFile), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("locking the directory of the embedded broker: %w", err)
+		return nil, fmt.Errorf("locking the directory of the embedded broker (mq.embedded.directory): %w", err)
 	}
 	switch err := lockExclusively(file); {
 	case errors.Is(err, ErrLocked):

@@ -44,7 +44,7 @@ type Server struct {
 func StartServer(cfg EmbeddedConfig, maxMessage int64) (*Server, error) {
 	directory := cmp.Or(cfg.Directory, defaultDirectory)
 	if err := os.MkdirAll(directory, 0o700); err != nil {
-		return nil, fmt.Errorf("making the directory of the embedded broker: %w", err)
+		return nil, fmt.Errorf("making the directory of the embedded broker (mq.embedded.directory): %w", err)
 	}
 	unlock, err := lock(directory)
 	if err != nil {

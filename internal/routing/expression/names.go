@@ -45,7 +45,7 @@ func (t *translator) name(n *ast.IdentifierNode, lenient bool) typed {
 		return t.variable(n, i, lenient)
 	}
 	t.checkLater(n, n.Value)
-	t.fail(n, "unknown name %q%s; if it is a text, put it in quotes", n.Value, field.Suggest(n.Value, t.env.names()))
+	t.fail(n, "unknown name %q (put it in quotes if it is a text)%s", n.Value, field.Suggest(n.Value, t.env.names()))
 	return typed{}
 }
 
