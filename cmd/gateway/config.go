@@ -2,8 +2,10 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -27,7 +29,10 @@ func (f *configFiles) register(cmd *cobra.Command) {
 func (f *configFiles) load() (*config.Loaded, error) {
 	unknown, err := config.ParseUnknownKeys(f.unknown)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("--unknown-keys: %w", err)
+	}
+	if slices.Contains(f.paths, "") {
+		return nil, withHint(errors.New("-c: a file name is empty"), "write -c a.yml,b.yml, without blanks and without a comma behind the last one")
 	}
 	paths := f.paths
 	if len(paths) == 0 {
@@ -57,7 +62,7 @@ func newConfigCommand() *cobra.Command {
 		Short:   "Print the merged configuration and where each value comes from",
 		Long:    "Prints the configuration as 'run' would use it, with the file and line of each value. Secrets are hidden.",
 		Example: "  gateway config -c application.yml,common-config.yml",
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			loaded, err := files.load()
 			if err != nil {

@@ -32,7 +32,7 @@ func newDemoCommand() *cobra.Command {
 			"microservice and a sample partner system. Messages go both ways, and each is told on a line.\n" +
 			"Ctrl-C ends it.",
 		Example: "  gateway demo",
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return demo(cmd.Context(), cmd.OutOrStdout())
 		},

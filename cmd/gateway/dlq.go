@@ -13,7 +13,7 @@ func newDLQCommand() *cobra.Command {
 			"An embedded broker that a running gateway has is reached at mq.embedded.listen.",
 		Example: "  gateway dlq list -c application.yml --code 602\n" +
 			"  gateway dlq replay -c application.yml --code 602 --newer-than 2h",
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newDLQListCommand(), newDLQShowCommand(), newDLQReplayCommand(), newDLQPurgeCommand())

@@ -40,8 +40,7 @@ const connectTimeout = 10 * time.Second
 // connectToEmbedded reaches the embedded broker of a running gateway as any program
 // would.
 func connectToEmbedded(ctx context.Context, cfg config.Config) (*brokers, error) {
-	const hint = "set mq.embedded.listen: 127.0.0.1:4222 for the gateway and restart it; this command then connects there by itself " +
-		"(from another machine: mq.provider nats with that address and the token). Or stop the gateway"
+	const hint = "set mq.embedded.listen: 127.0.0.1:4222 and restart the gateway, or stop it for as long as this command runs"
 	connection, err := cfg.MQ.Embedded.Connection()
 	if err != nil {
 		return nil, withHint(fmt.Errorf("a running gateway has the embedded broker: mq.embedded.%w", err), hint)

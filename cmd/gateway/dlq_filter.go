@@ -1,8 +1,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -24,8 +27,8 @@ func (f *letterFilter) register(cmd *cobra.Command) {
 	flags.StringSliceVar(&f.routes, "route", nil, "only those of one of these routes")
 	flags.StringSliceVar(&f.ids, "id", nil, "only those of one of these message ids")
 	flags.StringSliceVar(&f.queues, "source-queue", nil, "only those that were read from one of these queues")
-	flags.DurationVar(&f.older, "older-than", 0, "only those that failed longer ago, such as 24h")
-	flags.DurationVar(&f.newer, "newer-than", 0, "only those that failed no longer ago, such as 30m")
+	flags.Var((*age)(&f.older), "older-than", "only those that failed longer ago, such as 24h or 30d")
+	flags.Var((*age)(&f.newer), "newer-than", "only those that failed no longer ago, such as 30m")
 }
 
 // validate reports the first mistake of the command line.
@@ -34,11 +37,6 @@ func (f *letterFilter) validate() error {
 		if flow.Code(code).Name() == "" {
 			return withHint(fmt.Errorf("--code %d is none of the gateway's", code),
 				fmt.Sprintf("codes are %d (%s) to %d (%s)", flow.Internal, flow.Internal.Name(), flow.ReplyTimeout, flow.ReplyTimeout.Name()))
-		}
-	}
-	for name, age := range map[string]time.Duration{"older-than": f.older, "newer-than": f.newer} {
-		if age < 0 {
-			return fmt.Errorf("--%s %v is negative", name, age)
 		}
 	}
 	return nil
@@ -60,4 +58,26 @@ func (f *letterFilter) matches(l *mq.Letter, now time.Time) bool {
 // anyOf takes everything when nothing is chosen.
 func anyOf[T comparable](chosen []T, value T) bool {
 	return len(chosen) == 0 || slices.Contains(chosen, value)
+}
+
+// age is a flag that takes days, too, as the configuration does.
+type age time.Duration
+
+func (a *age) String() string { return "" }
+
+func (a *age) Type() string { return "duration" }
+
+// Set implements [pflag.Value].
+func (a *age) Set(text string) error {
+	d, err := time.ParseDuration(text)
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		var n float64
+		n, err = strconv.ParseFloat(days, 64)
+		d = time.Duration(n * float64(24*time.Hour))
+	}
+	if err != nil || d < 0 {
+		return errors.New("write 30m, 24h or 30d")
+	}
+	*a = age(d)
+	return nil
 }

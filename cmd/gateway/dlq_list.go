@@ -30,7 +30,7 @@ func newDLQListCommand() *cobra.Command {
 		Example: "  gateway dlq list -c application.yml\n" +
 			"  gateway dlq list -c application.yml --code 602,606 --newer-than 1h\n" +
 			"  gateway dlq list -c application.yml --queue REPLY.UNCLAIMED --json",
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := errors.Join(filter.validate(), validLimit(limit)); err != nil {
 				return err

@@ -20,9 +20,9 @@ func newDLQPurgeCommand() *cobra.Command {
 		Use:   "purge",
 		Short: "Remove dead letters for ever",
 		Long:  "Removes the dead letters that match, or all without a filter. It tells how many and asks first.",
-		Example: "  gateway dlq purge -c application.yml --older-than 720h\n" +
+		Example: "  gateway dlq purge -c application.yml --older-than 30d\n" +
 			"  gateway dlq purge -c application.yml --queue REPLY.UNCLAIMED --yes",
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := errors.Join(filter.validate(), confirm.possible(cmd, "removing dead letters")); err != nil {
 				return err

@@ -28,7 +28,7 @@ func newDLQReplayCommand() *cobra.Command {
 		Example: "  gateway dlq replay -c application.yml --code 602 --newer-than 2h\n" +
 			"  gateway dlq replay -c application.yml --route Payment --dry-run\n" +
 			"  gateway dlq replay -c application.yml --id 7d1c-42 --to ORDERS.REPAIRED",
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := r.filter.validate(); err != nil {
 				return err
@@ -124,7 +124,7 @@ func (r *replay) queue(ctx context.Context, q deadLetterQueue) error {
 	}
 	fmt.Fprintf(r.out, "%v: %s %s, %d failed, %d did not match\n", q, counted(n.replayed, "letter"), verb, n.failed, n.others)
 	if n.failed > 0 && err == nil {
-		err = withHint(fmt.Errorf("%s of %v could not be replayed, and stay there", counted(n.failed, "dead letter"), q),
+		err = withHint(fmt.Errorf("%s of %v not replayed, still there", counted(n.failed, "dead letter"), q),
 			"mend what is told above, and replay again")
 	}
 	return err

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -25,7 +26,7 @@ func newDLQShowCommand() *cobra.Command {
 			"hidden unless --raw is given.",
 		Example: "  gateway dlq show -c application.yml 7d1c-42\n" +
 			"  gateway dlq show -c application.yml 7d1c-42 --raw",
-		Args: cobra.ExactArgs(1),
+		Args: oneID,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := validLimit(limit); err != nil {
 				return err
@@ -44,6 +45,15 @@ func newDLQShowCommand() *cobra.Command {
 	registerLimit(cmd, &limit)
 	cmd.Flags().BoolVar(&raw, "raw", false, "show the body, too, as it is")
 	return cmd
+}
+
+// oneID takes exactly the id of a message.
+func oneID(cmd *cobra.Command, args []string) error {
+	if len(args) == 1 {
+		return nil
+	}
+	return withHint(fmt.Errorf("%q takes one message id, not %d", cmd.CommandPath(), len(args)),
+		"see 'gateway dlq list' for the ids there are")
 }
 
 // show describes the letters of an id. They are back in their queue when it returns.
@@ -111,7 +121,8 @@ func describeMessage(w io.Writer, m *flow.Message) {
 		return
 	}
 	fmt.Fprintln(table, "headers")
-	for _, h := range m.Headers {
+	byName := func(a, b flow.Header) int { return strings.Compare(a.Name, b.Name) } // brokers tell no order
+	for _, h := range slices.SortedStableFunc(slices.Values(m.Headers), byName) {
 		fmt.Fprintf(table, "  %s\t%s\t%s\n", printable(h.Name), wireType(h.Value), printable(h.Text()))
 	}
 	_ = table.Flush()

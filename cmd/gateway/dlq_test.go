@@ -51,6 +51,20 @@ func TestLetterFilter(t *testing.T) {
 	}
 }
 
+func TestAgesMayBeDays(t *testing.T) {
+	for text, want := range map[string]time.Duration{"30m": 30 * time.Minute, "0.5d": 12 * time.Hour, "30d": 720 * time.Hour} {
+		var got time.Duration
+		if err := (*age)(&got).Set(text); err != nil || got != want {
+			t.Errorf("%s = %v, %v, want %v", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"", "d", "-1d", "1h2d", "7"} {
+		if err := (*age)(new(time.Duration)).Set(text); err == nil {
+			t.Errorf("%q is taken", text)
+		}
+	}
+}
+
 func TestConfirmation(t *testing.T) {
 	for _, tt := range []struct {
 		answer string

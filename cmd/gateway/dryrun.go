@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"mqgateway/api/proto/gateway"
@@ -24,9 +25,13 @@ type dryRun struct {
 }
 
 func newDryRun(cfg config.Config) (*dryRun, error) {
+	if len(cfg.Routing.RouteList) == 0 {
+		return nil, withHint(errors.New("the configuration has no routes (routing.routeList)"),
+			"consumer gateways have them, and provider gateways that read mq.connection.receiveQueue")
+	}
 	router, err := routing.New(cfg.Routing, cfg.RoutingOptions())
 	if err != nil {
-		return nil, withHint(field.Under("routing", err), "the configuration has no routing that a message could take")
+		return nil, field.Under("routing", err)
 	}
 	d := &dryRun{router: router, text: bodyText(cfg), source: firstSource(cfg)}
 	for _, route := range cfg.Routing.RouteList {

@@ -82,7 +82,7 @@ func newRootCommand() *cobra.Command {
 		Use:           "gateway",
 		Short:         "Connects message brokers with gRPC microservices",
 		Example:       run.Example,
-		Args:          cobra.NoArgs,
+		Args:          noArguments,
 		RunE:          run.RunE,
 		SilenceErrors: true,
 		SilenceUsage:  true,

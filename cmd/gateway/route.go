@@ -31,7 +31,7 @@ func newRouteCommand() *cobra.Command {
 		Example: "  gateway route -c application.yml --message payment.xml --header OperationName=PaymentRq\n" +
 			"  gateway route -c application.yml --message legacy.xml --system 'ContentType=text/xml; charset=windows-1251'\n" +
 			"  gateway route -c new-routing.yml,application.yml --message - --json < payment.json",
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			loaded, err := files.load()
 			if err != nil {
