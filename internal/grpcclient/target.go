@@ -32,11 +32,24 @@ type mesh struct{ pool *pool }
 // resolved whenever a connection is made, by the system's resolver, as any
 // other program's in the pod would be.
 func newMesh(s *settings) (*mesh, error) {
-	address := net.JoinHostPort(strings.Trim(s.config.Hostname, "[]"), strconv.Itoa(s.config.Port))
+	address := s.meshAddress()
 	p, err := newPool(address, s.config.Connections, func() (*grpc.ClientConn, error) {
 		return grpc.NewClient("passthrough:///"+address, dialOptions(s)...)
 	})
 	return &mesh{p}, err
+}
+
+// MeshAddress is where all calls go with routing authority; empty with direct, where
+// each message has a service of its own.
+func (c Config) MeshAddress() string {
+	if c.Routing == direct {
+		return ""
+	}
+	return newSettingsBook(c.Settings).fallback.meshAddress()
+}
+
+func (s *settings) meshAddress() string {
+	return net.JoinHostPort(strings.Trim(s.config.Hostname, "[]"), strconv.Itoa(s.config.Port))
 }
 
 func (m *mesh) take(string, *settings) (*pool, *connection, error) {

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"slices"
+	"time"
+
+	"mqgateway/internal/config"
+	"mqgateway/internal/flow"
+	"mqgateway/internal/mq"
+)
+
+// reachTimeout bounds the try to reach one thing.
+const reachTimeout = 10 * time.Second
+
+// reach tells of each manager, queue and service of a configuration whether it is
+// there: good news to out, bad news to problems. It changes nothing, so that missing
+// rights are not found.
+func reach(ctx context.Context, cfg config.Config, out, problems io.Writer) error {
+	r := reaching{cfg: cfg, out: out, problems: problems}
+	if cfg.MQ.Provider == config.Embedded {
+		fmt.Fprintln(out, "broker inside the process: nothing to reach")
+	} else if err := r.managers(ctx); err != nil {
+		return err
+	}
+	if address := cfg.GRPC.Client.MeshAddress(); address != "" && cfg.CallsServices() {
+		r.service(ctx, address)
+	}
+	if r.failed > 0 {
+		return withHint(fmt.Errorf("%s", counted(r.failed, "thing")+" not reached"), "a gateway that runs waits for them, and goes on when they are there")
+	}
+	return nil
+}
+
+// reaching counts what was not reached.
+type reaching struct {
+	cfg           config.Config
+	out, problems io.Writer
+	failed        int
+}
+
+func (r *reaching) managers(ctx context.Context) error {
+	opened, err := openBrokers(r.cfg)
+	if err != nil {
+		return err
+	}
+	defer opened.close(slog.New(slog.DiscardHandler))
+	for _, b := range opened.all {
+		if slices.Contains(r.cfg.MQ.ConsumerParams.DisableManagerIDs, b.id) {
+			fmt.Fprintf(r.out, "manager %s: disabled\n", b.id)
+			continue
+		}
+		r.manager(ctx, b)
+	}
+	return nil
+}
+
+// manager looks for a broker, and for its queues where that is there.
+func (r *reaching) manager(ctx context.Context, b namedBroker) {
+	ctx, cancel := context.WithTimeout(ctx, reachTimeout)
+	defer cancel()
+	if err := b.driver.Check(ctx); err != nil {
+		r.tell("manager "+b.id, "", err)
+		return
+	}
+	r.tell("manager "+b.id, "connected", nil)
+	for _, queue := range namedQueues(r.cfg) {
+		what := fmt.Sprintf("queue %s on %s", queue, b.id)
+		messages, err := mq.CountLetters(ctx, b.driver, queue)
+		if errors.Is(err, mq.ErrNoQueue) && declaredKind(r.cfg) != mq.Existing {
+			fmt.Fprintf(r.out, "%s: missing; a gateway makes it\n", what)
+			continue
+		}
+		r.tell(what, "there, "+counted(messages, "message"), err)
+	}
+}
+
+// service looks whether anything listens where microservices are called.
+func (r *reaching) service(ctx context.Context, address string) {
+	dialer := net.Dialer{Timeout: reachTimeout}
+	conn, err := dialer.DialContext(ctx, "tcp", address)
+	if err == nil {
+		err = conn.Close()
+	}
+	r.tell("services at "+address, "connected", err)
+}
+
+func (r *reaching) tell(what, good string, err error) {
+	if err == nil {
+		fmt.Fprintf(r.out, "%s: %s\n", what, good)
+		return
+	}
+	r.failed++
+	fmt.Fprintf(r.problems, "%s: %v\n", what, err)
+}
+
+// namedQueues are those that have to be there, as far as the configuration names them.
+func namedQueues(cfg config.Config) []string {
+	queues := slices.Concat(cfg.AsyncQueues(), cfg.SyncQueues())
+	if to, err := flow.ParseAddress(cfg.MQ.Connection.SendQueue); err == nil && to.Exchange == "" && to.Key != "" {
+		queues = append(queues, to.Key)
+	}
+	if reply := cfg.MQ.SyncReceiver.DefaultReceiveQueue; reply != "" && cfg.ServesSync() && cfg.SharesReplies() {
+		queues = append(queues, reply)
+	}
+	return queues
+}
