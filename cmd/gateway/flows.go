@@ -124,6 +124,7 @@ func (f *flows) replyToRequest() flow.Handler {
 		f.requester.FailUnreadable,
 		middleware.Recover,
 		bodyText(f.cfg).Middleware,
+		f.cfg.GRPC.Server.Mappable,
 	)
 }
 

@@ -46,7 +46,7 @@ func (c syncChannel) processMessage(ctx context.Context, p *gateway.ProtoMessage
 	if err != nil {
 		return nil, toStatus(ctx, err)
 	}
-	answer, err := c.answer(reply)
+	answer, err := c.server.config.answer(reply)
 	if err != nil {
 		return nil, toStatus(ctx, err)
 	}
@@ -73,7 +73,7 @@ const roomForHeaders = 1 << 10
 
 // answer encodes the answer of a reply. One over the limit is refused here, with a
 // code that tells callers not to ask again: grpc-go would call it RESOURCE_EXHAUSTED.
-func (c syncChannel) answer(reply *flow.Message) (encoded, error) {
+func (c Config) answer(reply *flow.Message) (encoded, error) {
 	pool := mem.DefaultBufferPool()
 	space := pool.Get(len(reply.Body) + roomForHeaders)
 	out, err := mapping.AppendProto((*space)[:0], reply)
@@ -82,11 +82,24 @@ func (c syncChannel) answer(reply *flow.Message) (encoded, error) {
 		return encoded{}, fmt.Errorf("reply %q: %w", reply.ID, err)
 	}
 	*space = out
-	if size, limit := int64(len(out)), c.server.config.MaxMessageSize; size > limit {
+	if size, limit := int64(len(out)), orDefault(c.MaxMessageSize, defaultMaxMessageSize); size > limit {
 		pool.Put(space)
 		return encoded{}, flow.Errorf(flow.BadMessage, "reply %q: %d bytes are over the limit of %d (grpc.server.maxMessageSizeInMb)", reply.ID, size, limit)
 	}
 	return encoded{mem.NewBuffer(space, pool)}, nil
+}
+
+// Mappable is middleware for replies on their way to synchronous calls: it refuses
+// one that no answer can be made of, while it can still be kept.
+func (c Config) Mappable(next flow.Handler) flow.Handler {
+	return func(ctx context.Context, reply *flow.Message) (*flow.Message, error) {
+		answer, err := c.answer(reply)
+		if err != nil {
+			return nil, err
+		}
+		answer.Free()
+		return next(ctx, reply)
+	}
 }
 
 // handle passes the message of a call to the handler and returns both. A panic

@@ -58,11 +58,11 @@ type exchange struct {
 	client pb.MessageSyncChannelClient
 }
 
-func startExchange(t *testing.T, mode string, wait time.Duration) *exchange {
+func startExchange(t *testing.T, mode string, wait time.Duration, more ...string) *exchange {
 	t.Helper()
 	vhost := rabbittest.Shared(t).VHost(t)
 	p := newPartner(t, vhost, "OUT", sharedQueue)
-	g := gatewaytest.Start(t, syncProvider(vhost, mode, wait))
+	g := gatewaytest.Start(t, syncProvider(vhost, mode, wait)+strings.Join(more, ""))
 	g.WaitReady(t, 200)
 	return &exchange{g, p, pb.NewMessageSyncChannelClient(dial(t, g))}
 }
@@ -215,7 +215,7 @@ func TestCallerGivesUp(t *testing.T) {
 
 func TestUnusualReplies(t *testing.T) {
 	inEachMode(t, func(t *testing.T, mode string) {
-		e := startExchange(t, mode, longWait)
+		e := startExchange(t, mode, longWait, "grpc: {server: {maxMessageSizeInMb: 64KB}}\n")
 		requests := takeRequests(t, e.vhost)
 		ended := e.call(t.Context(), &pb.ProtoMessage{MessageId: "m-1", Body: "<Order/>"})
 		r := <-requests
@@ -241,12 +241,20 @@ func TestUnusualReplies(t *testing.T) {
 			t.Errorf("matched replies = %v, want 1", got)
 		}
 
-		ended = e.call(t.Context(), &pb.ProtoMessage{MessageId: "m-2", Body: "<Order/>"})
-		send(t, <-requests, amqp.Publishing{CorrelationId: "m-2", Body: []byte("<a>\xc3\x28</a>")})
-		wantFailure(t, ended, codes.InvalidArgument, "606")
-		if mode != "DIRECT" {
-			if got := e.take(queueOf(mode) + ".DLQ"); got.CorrelationId != "m-2" || got.Headers["x-gateway-error-code"] != "606" {
-				t.Errorf("dead letter = %+v, want the reply that is not text", got)
+		for id, unreadable := range map[string]amqp.Publishing{
+			"not text":   {Body: []byte("<a>\xc3\x28</a>")},
+			"bad header": {Body: []byte("<a/>"), Headers: amqp.Table{"name": "\xff"}},
+			"too large":  {Body: make([]byte, 80<<10)}, // for the caller, not for mq.maxMsgLength
+		} {
+			ended = e.call(t.Context(), &pb.ProtoMessage{MessageId: id, Body: "<Order/>"})
+			unreadable.CorrelationId = id
+			send(t, <-requests, unreadable)
+			wantFailure(t, ended, codes.InvalidArgument, "606")
+			if mode == "DIRECT" {
+				continue
+			}
+			if got := e.take(queueOf(mode) + ".DLQ"); got.CorrelationId != id || got.Headers["x-gateway-error-code"] != "606" {
+				t.Errorf("dead letter = %+v, want the reply that is %s", got, id)
 			}
 		}
 	})
