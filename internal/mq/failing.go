@@ -108,12 +108,18 @@ func (f *failing) deadLetter(hold, work context.Context, cause error) Outcome {
 // redelivered more than once a second.
 const givingBackPause = time.Second
 
-// giveBack spends the pause before a message goes back to its queue: a second, and
-// longer where the broker counts deliveries, so that it does not soon reach their
-// limit. A manager that takes messages again ends it.
-func (f *failing) giveBack(hold context.Context) {
+// backPause is how long a message is held before it goes back to its queue: a second,
+// and longer where the broker counts deliveries, so that it does not soon reach their
+// limit.
+func backPause(m *flow.Message) time.Duration {
 	const doublings = 9
-	pause := givingBackPause << min(f.delivery.Message.Source.Deliveries, doublings)
+	return givingBackPause << min(m.Source.Deliveries, doublings)
+}
+
+// giveBack spends the pause before a message goes back to its queue. A manager that
+// takes messages again ends it.
+func (f *failing) giveBack(hold context.Context) {
+	pause := backPause(&f.delivery.Message)
 	if sleep(hold, givingBackPause) && pause > givingBackPause {
 		f.manager.sleep(hold, pause-givingBackPause)
 	}

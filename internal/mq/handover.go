@@ -51,7 +51,6 @@ var errGivenBack = flow.Errorf(flow.BrokerFailed, "the reply goes back to its qu
 
 // take is the handler of the shared queue.
 func (w *sharedWay) take(ctx context.Context, in *flow.Message) (*flow.Message, error) {
-	w.group.touch()
 	return nil, w.sort(ctx, in, w.owner(in))
 }
 
@@ -77,6 +76,9 @@ func (w *sharedWay) owner(in *flow.Message) string {
 func (w *sharedWay) sort(ctx context.Context, in *flow.Message, owner string) error {
 	r := w.group.shared.requester
 	whose, err := w.group.shared.give(ctx, in)
+	if whose != replyForeign {
+		w.group.touch()
+	}
 	switch {
 	case whose == replyWaited:
 		return err
@@ -90,12 +92,16 @@ func (w *sharedWay) sort(ctx context.Context, in *flow.Message, owner string) er
 		}
 		if !errors.Is(err, ErrReturned) {
 			w.log.Warn("reply can't be left for its instance; all are asked", "queue", w.group.queue, "message", in.ID, "instance", owner, "err", err)
+			owner = ""
 		}
 	}
 	if whose == replyGone {
 		return w.spread(ctx, in)
 	}
-	return w.ask(ctx, in)
+	if claimed, err := w.ask(ctx, in); claimed || err != nil {
+		return err
+	}
+	return w.unclaimed(ctx, in, owner)
 }
 
 // give gives a reply to its caller, when that waits here, and tells whose it is. The
@@ -136,21 +142,25 @@ func (w *sharedWay) spread(ctx context.Context, in *flow.Message) error {
 	return nil
 }
 
-// ask shows a reply to all instances and waits until one of them claims it; a reply
-// that nobody claims is put aside.
-func (w *sharedWay) ask(ctx context.Context, in *flow.Message) error {
+// ask shows a reply to all instances and waits a while until one of them claims it.
+func (w *sharedWay) ask(ctx context.Context, in *flow.Message) (claimed bool, err error) {
 	s := w.group.shared
 	token, claims := s.questions.open()
 	defer s.questions.close(token)
 	m := w.noted(in, kindQuestion, token)
 	m.Persistence = flow.NonPersistent // The reply itself is safe in its queue.
-	err := w.insist(ctx, func() error { return w.broadcast(ctx, &m) })
+	err = w.insist(ctx, func() error {
+		if len(claims) > 0 {
+			return nil // Its owner has it, although the broker could not give it to all.
+		}
+		return w.broadcast(ctx, &m)
+	})
 	if errors.Is(err, errGivenBack) {
-		return err
+		return false, err
 	}
 	if err != nil {
 		w.log.Warn("instances can't be asked whose a reply is", "queue", w.group.queue, "message", in.ID, "correlation", in.CorrelID, "err", err)
-		return w.putAside(ctx, in)
+		return false, nil
 	}
 	s.requester.count.asked.Inc()
 	timer := time.NewTimer(claimWait)
@@ -160,12 +170,23 @@ func (w *sharedWay) ask(ctx context.Context, in *flow.Message) error {
 		if state == claimLate {
 			s.requester.count.replies[replyLate].Inc()
 		}
-		return nil
+		return true, nil
 	case <-timer.C:
-		return w.putAside(ctx, in)
+		return false, nil
 	case <-ctx.Done():
-		return errGivenBack
+		return false, errGivenBack
 	}
+}
+
+// unclaimed puts aside a reply that nobody claimed. The instance that it names may have
+// been without its queue for a moment.
+func (w *sharedWay) unclaimed(ctx context.Context, in *flow.Message, owner string) error {
+	if owner != "" {
+		if err := w.handOver(ctx, in, owner); err == nil || errors.Is(err, errGivenBack) {
+			return err
+		}
+	}
+	return w.putAside(ctx, in)
 }
 
 // broadcast shows a message to all instances. A group that lost its queues, that of this
@@ -221,12 +242,17 @@ func (w *sharedWay) putAside(ctx context.Context, in *flow.Message) error {
 	log := w.log.With("queue", w.group.queue, "message", in.ID, "correlation", in.CorrelID, "unclaimed", queue)
 	if err != nil {
 		log.Warn("reply that no instance knows can't be put aside; it goes back to its queue", "err", err)
-		sleepUntil(ctx, givingBackPause, w.group.stopping)
-		return errGivenBack
+		return w.giveBack(ctx, in)
 	}
 	r.count.replies[replyForeign].Inc()
 	log.Warn("reply answers no request of any instance; it is put aside")
 	return nil
+}
+
+// giveBack has the reply delivered again after a pause, or when the gateway stops.
+func (w *sharedWay) giveBack(ctx context.Context, in *flow.Message) error {
+	sleepUntil(ctx, backPause(in), w.group.stopping)
+	return errGivenBack
 }
 
 // noted is a copy of a reply that is left for other instances.

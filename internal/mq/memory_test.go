@@ -41,6 +41,7 @@ type memory struct {
 	routes   bool // what is published comes to its queue
 	groups   map[string][]string
 	mute     error // why nothing can be broadcast
+	partly   error // why not all of a group have what is broadcast
 }
 
 func newMemory() *memory {
@@ -135,7 +136,7 @@ func (b *memory) Broadcast(_ context.Context, group string, m *flow.Message) err
 			return err
 		}
 	}
-	return nil
+	return b.partly
 }
 
 // heldBack is a message that was held back.

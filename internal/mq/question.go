@@ -22,7 +22,6 @@ func (w *sharedWay) receive(ctx context.Context, in *flow.Message) (*flow.Messag
 	case kindQuestion, kindSpread:
 		return nil, w.letter(ctx, &m, w.answer(ctx, &m, notes))
 	default:
-		w.group.touch()
 		return nil, w.letter(ctx, &m, w.sort(ctx, &m, ""))
 	}
 }
@@ -37,8 +36,7 @@ func (w *sharedWay) letter(ctx context.Context, in *flow.Message, cause error) e
 	queue, err := w.group.shared.options.Listener.Failure().DeadLetters.Write(ctx, w.Manager, in, cause)
 	if err != nil {
 		log.Error("dead letter can't be written; reply goes back to its queue", "deadLetterQueue", queue, "err", err, "cause", cause)
-		sleepUntil(ctx, givingBackPause, w.group.stopping)
-		return errGivenBack
+		return w.giveBack(ctx, in)
 	}
 	w.replies.count.fates[deadLetter](flow.CodeOf(cause))
 	log.Error("reply is moved to the dead letter queue", "deadLetterQueue", queue, "err", cause)

@@ -520,6 +520,23 @@ func TestReplyQueueThatMayNotBeNamedAnyMoreIsClosed(t *testing.T) {
 	})
 }
 
+// A caller may have named a queue of other messages by mistake.
+func TestReplyQueueIsClosedWhenOnlyForeignMessagesCome(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := openShop(2, nil)
+		defer s.close()
+		c := s.instances[0].call(t.Context(), flow.Message{ID: "m-1", ReplyTo: "MINE"})
+		<-c.done // After replyWait.
+		for range 24 {
+			s.broker.put("MINE", flow.Message{CorrelID: "no reply"}, flow.Message{CorrelID: "b" + uuid})
+			time.Sleep(30 * time.Second)
+		}
+		if got := s.instances[0].counter(t, "gateway_reply_queues_open"); got != 1 || len(s.broker.queue("MINE")) == 0 {
+			t.Errorf("open reply queues = %v, %d messages left in the other one, want it read no more", got, len(s.broker.queue("MINE")))
+		}
+	})
+}
+
 func TestReplyQueuesOfCallersAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := openShop(1, nil)
@@ -648,6 +665,51 @@ func TestRequestThatIsAnsweredIsNotSentAgain(t *testing.T) {
 	})
 }
 
+// In a cluster, the queue of an instance can be down, and refuse what the others take.
+func TestReplyThatIsClaimedNeedNotReachAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := openShop(3, nil)
+		defer s.close()
+		s.broker.mu.Lock()
+		s.broker.partly = mq.ErrNacked
+		s.broker.mu.Unlock()
+		c := s.instances[1].call(t.Context(), flow.Message{ID: "m-1"})
+		s.reply(flow.Message{CorrelID: "m-1", Body: []byte("reply")})
+		if c.got() != "reply" {
+			t.Errorf("call = %q, want the reply at once", c.got())
+		}
+		time.Sleep(time.Second)
+		s.want(t, "asked 1", "matched 1", "")
+		if questions := len(s.kinds()) - 1; questions != 3 {
+			t.Errorf("questions = %d, want one to each instance", questions)
+		}
+	})
+}
+
+// The queue of an instance may have been deleted, and is made again at once.
+func TestReplyForAnInstanceWhoseQueueIsBeingMade(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := openShop(2, nil)
+		defer s.close()
+		c := s.instances[1].call(t.Context(), flow.Message{ID: "b" + uuid})
+		s.broker.mu.Lock()
+		queue, group := s.broker.queues["R.GW.b"], s.broker.groups["R.GW"]
+		delete(s.broker.queues, "R.GW.b")
+		s.broker.groups["R.GW"] = []string{"R.GW.a"}
+		s.broker.mu.Unlock()
+		s.reply(flow.Message{CorrelID: "b" + uuid, Body: []byte("reply")})
+		s.broker.mu.Lock()
+		s.broker.queues["R.GW.b"], s.broker.groups["R.GW"] = queue, group
+		s.broker.mu.Unlock()
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if c.got() != "reply" || len(s.broker.queue("R.UNCLAIMED")) != 0 {
+			t.Errorf("call = %q, %d replies put aside, want the reply", c.got(), len(s.broker.queue("R.UNCLAIMED")))
+		}
+		s.want(t, "handed_over 1, asked 1", "matched 1")
+	})
+}
+
 func TestReplyThatCannotBePutAsideGoesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := openShop(2, nil)
@@ -660,6 +722,20 @@ func TestReplyThatCannotBePutAsideGoesBack(t *testing.T) {
 		synctest.Wait()
 		if got := s.broker.outcomes(); !slices.Contains(got, mq.Return) {
 			t.Errorf("outcomes = %v, want the reply back in its queue", got)
+		}
+		s.reply(flow.Message{CorrelID: "theirs", Source: flow.Source{Deliveries: 5}})
+		time.Sleep(30 * time.Second)
+		synctest.Wait()
+		returned := func() int {
+			return len(slices.DeleteFunc(s.broker.outcomes(), func(o mq.Outcome) bool { return o != mq.Return }))
+		}
+		if got := returned(); got != 1 {
+			t.Errorf("replies back in their queue = %d, want the one that the broker does not count", got)
+		}
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if got := returned(); got != 2 {
+			t.Errorf("replies back in their queue = %d, want both", got)
 		}
 	})
 }
