@@ -45,8 +45,9 @@ func (c Config) ReplyQueue() string {
 	return r.DefaultReceiveQueue + r.DynamicQNameSeparator + mq.Suffix(c.MQ.Instance)
 }
 
-// mostNameBytes is the longest name of a queue that AMQP can carry.
-const mostNameBytes = 255
+// mostUniqueBytes is the longest name of a reply queue of one instance: AMQP carries 255,
+// with .UNCLAIMED behind it.
+const mostUniqueBytes = 255 - len(".UNCLAIMED")
 
 // mostReplyNameBytes leaves room behind the name of a reply queue for .GW. and the tag of
 // an instance.
@@ -104,9 +105,9 @@ func (c Config) validateSyncReceiver() error {
 		return nil
 	}
 	errs := []error{c.validateReplyToMode()}
-	if n := len(c.ReplyQueue()); n > mostNameBytes {
+	if n := len(c.ReplyQueue()); n > mostUniqueBytes {
 		errs = append(errs, field.Errorf("defaultReceiveQueue",
-			"the name of the reply queue, made of this, dynamicQNameSeparator and mq.instance, has %d bytes, and may have %d", n, mostNameBytes))
+			"the name of the reply queue, made of this, dynamicQNameSeparator and mq.instance, has %d bytes, and may have %d", n, mostUniqueBytes))
 	}
 	if c.SharesReplies() {
 		errs = append(errs, c.validateSharedReplies())
