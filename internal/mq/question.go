@@ -68,7 +68,7 @@ func (w *sharedWay) answer(ctx context.Context, in *flow.Message, notes map[stri
 // claim tells the taker of a reply that it need not hold it any more. Nothing is lost
 // with the claim: a reply that is not claimed is put aside.
 func (w *sharedWay) claim(ctx context.Context, token, state, taker string) {
-	if !shortTag.MatchString(taker) {
+	if !isTag(taker) {
 		return
 	}
 	m := flow.Message{ID: token, Persistence: flow.NonPersistent, Expiry: claimLife, Headers: []flow.Header{

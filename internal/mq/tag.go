@@ -4,6 +4,8 @@ import (
 	"hash/fnv"
 	"regexp"
 	"strconv"
+
+	"github.com/google/uuid"
 )
 
 // podOfDeployment ends like the name of a Deployment's pod: the hash of the ReplicaSet, then
@@ -18,8 +20,23 @@ func Suffix(instance string) string {
 	return instance
 }
 
-// shortTag is what stands in an id, and behind the name of a queue, without harm.
-var shortTag = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,47}$`)
+// maxTag bounds a tag in bytes.
+const maxTag = 48
+
+// isTag tells that a text can be a tag: it stands in an id, and behind the name of a
+// queue, without harm. Ids are looked at for each reply, for which a regular expression
+// would take microseconds.
+func isTag(text string) bool {
+	for i := range len(text) {
+		c := text[i]
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		case i == 0, c != '.' && c != '_' && c != '-':
+			return false
+		}
+	}
+	return text != "" && len(text) <= maxTag
+}
 
 // hashOfPod has only the letters and digits that Kubernetes makes names of, so that
 // host names such as a-gateway01-node1 and b-gateway01-node1 stay different
@@ -35,7 +52,7 @@ func Tag(instance string) string {
 	if hashOfPod.MatchString(instance) {
 		tag = Suffix(instance)
 	}
-	if shortTag.MatchString(tag) {
+	if isTag(tag) {
 		return tag
 	}
 	h := fnv.New64a()
@@ -43,16 +60,15 @@ func Tag(instance string) string {
 	return strconv.FormatUint(h.Sum64(), 36)
 }
 
-// taggedID is an id that a gateway made: a tag, a dot and a UUID.
-var taggedID = regexp.MustCompile(`^([A-Za-z0-9][A-Za-z0-9._-]{0,47})\.[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
-
 // uuidLength is that of a UUID with the dot in front of it.
 const uuidLength = 1 + 36
 
-// tagOf is the tag of an id; empty where it has none.
+// tagOf is the tag of an id that a gateway made, which is the tag, a dot and a UUID; empty
+// for another one.
 func tagOf(id string) string {
-	if len(id) <= uuidLength || id[len(id)-uuidLength] != '.' || !taggedID.MatchString(id) {
+	n := len(id) - uuidLength
+	if n <= 0 || n > maxTag || id[n] != '.' || !isTag(id[:n]) || uuid.Validate(id[n+1:]) != nil {
 		return ""
 	}
-	return id[:len(id)-uuidLength]
+	return id[:n]
 }
