@@ -37,7 +37,7 @@ func newRequests(s *sources) *requests {
 		queue := replyQueue(s)
 		listener := s.listener(m, queue, replies, s.replies())
 		r.requester.Unique(m, queue.Name, listener)
-		r.readers = append(r.readers, listener.Run)
+		r.readers = append(r.readers, listener.Run, mq.NewAlone(m, queue.Name).Run)
 	}
 	return r
 }

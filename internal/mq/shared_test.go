@@ -41,6 +41,11 @@ func (s *shop) open(tag string, change func(*mq.SharedOptions), others ...*memor
 	if len(s.instances) > 0 {
 		reader = &elsewhere{s.broker, s.broker.queue("R of " + tag)}
 	}
+	return s.openOn(tag, reader, change, others...)
+}
+
+// openOn opens an instance on the broker as it is seen through reader.
+func (s *shop) openOn(tag string, reader mq.Broker, change func(*mq.SharedOptions), others ...*memory) *desk {
 	b := newBenchOn(s.broker, reader)
 	for i, other := range others {
 		b.add(fmt.Sprint("N", i), other)
