@@ -1,6 +1,7 @@
 package grpcsrv
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"runtime/debug"
@@ -82,7 +83,7 @@ func (c Config) answer(reply *flow.Message) (encoded, error) {
 		return encoded{}, fmt.Errorf("reply %q: %w", reply.ID, err)
 	}
 	*space = out
-	if size, limit := int64(len(out)), orDefault(c.MaxMessageSize, defaultMaxMessageSize); size > limit {
+	if size, limit := int64(len(out)), cmp.Or(c.MaxMessageSize, defaultMaxMessageSize); size > limit {
 		pool.Put(space)
 		return encoded{}, flow.Errorf(flow.BadMessage, "reply %q: %d bytes are over the limit of %d (grpc.server.maxMessageSizeInMb)", reply.ID, size, limit)
 	}
