@@ -217,6 +217,8 @@ func (b *memory) Receive(ctx context.Context) (*mq.Delivery, error) {
 	}
 }
 
+func (b *memory) Lost() <-chan struct{} { return nil }
+
 func (b *memory) Settle(_ *mq.Delivery, o mq.Outcome) error {
 	b.settled <- o
 	return nil

@@ -93,6 +93,9 @@ type Subscription interface {
 	// ctx ends its error is returned; any other error means that the subscription
 	// is over, by a lost connection or by the broker's will.
 	Receive(ctx context.Context) (*Delivery, error)
+	// Lost is closed when the connection is gone: nothing can be settled any more. It
+	// tells those who have no need to receive.
+	Lost() <-chan struct{}
 	// Cancel stops the broker from sending more; deliveries that it sent already
 	// can still be received, after them Receive returns [ErrCancelled]. Deliveries
 	// in hand can be settled until Close.

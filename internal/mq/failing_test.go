@@ -562,7 +562,7 @@ func TestLostSubscriptionEndsTheWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, s := newBench(), &service{fail: always(errDown)}
 		b.broker.put("Q", flow.Message{ID: "1"})
-		stop := b.listenWith(s.handle, failing(2, usual()))
+		stop := b.listenWith(s.handle, failing(1, usual())) // nobody is left to receive
 		time.Sleep(100 * time.Millisecond)
 		b.broker.cut()
 		time.Sleep(time.Minute)

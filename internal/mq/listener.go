@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -116,19 +117,31 @@ func (l *Listener) readWhile(ctx, work context.Context) {
 	}
 }
 
-// readAs reads the queue with one subscription after the other until ctx ends.
+// steady is how long a subscription lasts that had no trouble of its own.
+const steady = 10 * time.Second
+
+// readAs reads the queue with one subscription after the other until ctx ends. A lost
+// one is replaced at once; where they end as soon as they begin, pauses come between.
 func (l *Listener) readAs(ctx, work context.Context, queue Queue) {
+	pauses, pause := reconnecting(), time.Duration(0)
 	for ctx.Err() == nil {
 		sub := l.subscribe(ctx, queue)
 		if sub == nil {
 			return
 		}
+		began := time.Now()
 		l.setSubscribed(true)
 		err := l.read(ctx, work, sub)
 		l.setSubscribed(false)
 		if ctx.Err() == nil {
 			l.log.Warn("reading the queue was interrupted; subscribing again", "err", err)
 		}
+		if time.Since(began) >= steady {
+			pauses.Reset()
+			pause = 0
+		}
+		l.manager.sleep(ctx, pause)
+		pause = pauses.NextBackOff()
 	}
 }
 
@@ -222,9 +235,22 @@ func (l *Listener) read(ctx, work context.Context, sub Subscription) error {
 		case err := <-lost:
 			_ = sub.Close() // it is gone: nothing is left to flush
 			return err
+		case <-sub.Lost(): // perhaps no worker is free to notice
+			err := lossOf(ctx, sub)
+			_ = sub.Close()
+			return err
 		case <-ctx.Done():
 			l.drain(work, sub)
 			return nil
+		}
+	}
+}
+
+// lossOf is why a subscription is lost. What it still hands out is stale.
+func lossOf(ctx context.Context, sub Subscription) error {
+	for {
+		if _, err := sub.Receive(ctx); err != nil {
+			return err
 		}
 	}
 }

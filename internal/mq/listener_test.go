@@ -212,6 +212,57 @@ func TestLostSubscriptionIsReplacedWithoutWaiting(t *testing.T) {
 	})
 }
 
+// With all workers busy nobody receives, and the loss has to be noticed all the same.
+func TestLossIsNoticedWhileAllWorkersAreBusy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench()
+		hold := make(chan struct{})
+		stop := b.listen(1, func(context.Context, *flow.Message) (*flow.Message, error) {
+			<-hold
+			return nil, nil
+		})
+		b.broker.put("Q", flow.Message{ID: "1"})
+		synctest.Wait()
+		b.broker.cut()
+		synctest.Wait()
+		if got := len(b.broker.prefetches()); got != 2 {
+			t.Errorf("subscriptions = %d while the message is in work, want another one at once", got)
+		}
+		if b.logged.count("reading the queue was interrupted") != 1 {
+			t.Error("the loss is not logged while the message is in work")
+		}
+		b.broker.put("Q", flow.Message{ID: "1"}) // as the broker does
+		close(hold)
+		synctest.Wait()
+		stop()
+		if diff := cmp.Diff([]mq.Outcome{mq.Ack}, b.broker.outcomes()); diff != "" {
+			t.Errorf("outcomes (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// flapping is a broker whose subscriptions end as soon as they begin.
+type flapping struct{ *memory }
+
+func (b flapping) Subscribe(ctx context.Context, q mq.Queue) (mq.Subscription, error) {
+	s, err := b.memory.Subscribe(ctx, q)
+	b.cut()
+	return s, err
+}
+
+func TestSubscriptionsThatEndAtOnceAreNotMadeInALoop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		broker := newMemory()
+		b := newBenchOn(broker, flapping{broker})
+		stop := b.listen(1, func(context.Context, *flow.Message) (*flow.Message, error) { return nil, nil })
+		time.Sleep(time.Minute) // on the fake clock
+		stop()
+		if got := len(broker.prefetches()); got < 5 || got > 20 {
+			t.Errorf("subscriptions in a minute = %d, want one now and then", got)
+		}
+	})
+}
+
 func TestStopGivesBackWhatIsNotBegunAndFinishesTheRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench()

@@ -248,6 +248,8 @@ func (s *memorySub) Receive(ctx context.Context) (*mq.Delivery, error) {
 	}
 }
 
+func (s *memorySub) Lost() <-chan struct{} { return s.lost }
+
 func (s *memorySub) Settle(_ *mq.Delivery, o mq.Outcome) error {
 	select {
 	case <-s.lost:

@@ -203,6 +203,9 @@ func (s *subscription) Receive(ctx context.Context) (*mq.Delivery, error) {
 	}
 }
 
+// Lost implements [mq.Subscription].
+func (s *subscription) Lost() <-chan struct{} { return s.session.gone }
+
 // next waits for a message. What arrived before the subscription ended is not
 // handed out after that, but what arrived before Cancel is.
 func (s *subscription) next(ctx context.Context) (arrival, error) {

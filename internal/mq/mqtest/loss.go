@@ -18,6 +18,11 @@ var lossRules = []rule{
 		check:   lossEndsReceiving,
 	},
 	{
+		name:    "a lost connection is told to who does not receive",
+		explain: "Lost is closed when the connection is lost, whoever receives and however many messages are in hand, and not before",
+		check:   lossIsTold,
+	},
+	{
 		name:    "stale deliveries are not settled",
 		explain: "settling a delivery of a lost connection is ErrStale, whatever the outcome and however late; its message is delivered again, and no other is touched",
 		check:   staleDeliveries,
@@ -49,6 +54,26 @@ func lossEndsReceiving(f *fixture) {
 			f.Errorf("Receive() = %v, want the loss of the connection", err)
 		}
 	}
+}
+
+func lossIsTold(f *fixture) {
+	b, queue := f.open(), f.queue()
+	f.fill(b, queue, ids(3))
+	s := f.subscribe(b, queue, 2)
+	f.settle(f.receive(s), mq.Return)
+	f.receive(s)
+	select {
+	case <-s.Lost():
+		f.Error("a loss is told of a connection that lives")
+	case <-time.After(silence):
+	}
+	f.h.Break(f.T)
+	select {
+	case <-s.Lost():
+	case <-f.ctx().Done():
+		f.Fatal("the loss of the connection is not told")
+	}
+	f.awaitEnd(s)
 }
 
 func staleDeliveries(f *fixture) {

@@ -14,13 +14,21 @@ var (
 	errForgotten = errors.New("the broker has forgotten the subscription, and did not tell")
 )
 
-// guard looks a queue up whenever nothing has come from it for a while, as long as
-// the subscription lasts. The broker can lose a consumer without basic.cancel:
+// guard looks after a subscription until its channel is gone, and tells that. The
+// library sends to cancels when the broker cancels, and closes it with the channel.
+func (s *subscription) guard(cancels <-chan string, silence time.Duration) {
+	s.watch(cancels, silence)
+	for range cancels { // until the channel is gone
+	}
+	close(s.lost)
+}
+
+// watch looks a queue up whenever nothing has come from it for a while, as long as
+// it is read. The broker can lose a consumer without basic.cancel:
 // RabbitMQ 4.0 takes a classic queue for down in the first moments after a start;
 // one that is deleted then is struck off the list, and its process lives on with
-// the consumer. The library sends to cancels when the broker cancels, and closes it
-// with the channel.
-func (s *subscription) guard(cancels <-chan string, silence time.Duration) {
+// the consumer.
+func (s *subscription) watch(cancels <-chan string, silence time.Duration) {
 	tick := time.NewTicker(silence)
 	defer tick.Stop()
 	unread := false

@@ -42,7 +42,7 @@ func (s *session) consume(q mq.Queue) (*subscription, error) {
 	}
 	sub := &subscription{
 		session: s, ch: ch, queue: q.Name, tag: consumerTag(s.broker.instance),
-		rpc: make(chan struct{}, 1),
+		rpc: make(chan struct{}, 1), lost: make(chan struct{}),
 	}
 	closes := ch.NotifyClose(make(chan *amqp.Error, 1))
 	cancels := ch.NotifyCancel(make(chan string, 1))
@@ -90,9 +90,11 @@ type subscription struct {
 	rpc chan struct{}
 	// cancelled is set when we ended the reading ourselves.
 	cancelled atomic.Bool
-	// heard is set when something was received; guard clears it.
+	// lost is closed when the channel is gone.
+	lost chan struct{}
+	// heard is set when something was received; watch clears it.
 	heard atomic.Bool
-	// forgotten is why guard ended the reading.
+	// forgotten is why watch ended the reading.
 	forgotten atomic.Pointer[error]
 	// loss reads why the channel ended; to be called when there are no more
 	// deliveries.
@@ -113,6 +115,9 @@ func (s *subscription) Receive(ctx context.Context) (*mq.Delivery, error) {
 		return nil, ctx.Err()
 	}
 }
+
+// Lost implements [mq.Subscription].
+func (s *subscription) Lost() <-chan struct{} { return s.lost }
 
 // errBrokerCancelled is what remains when the channel lives and nobody here
 // cancelled (https://www.rabbitmq.com/docs/consumer-cancel).
