@@ -47,11 +47,12 @@ func (dl *DeadLetters) Write(ctx context.Context, on *Manager, m *flow.Message, 
 	if err := dl.declare(ctx, on, queue); err != nil {
 		return queue, err
 	}
-	err = dl.publish(ctx, on, queue, m, cause, maxHeaders)
-	if flow.CodeOf(err) == flow.BadMessage {
-		// This broker takes less than others do. Without its headers the message can lie
-		// there; in its own queue it would come back for ever.
-		err = dl.publish(ctx, on, queue, m, cause, 0)
+	for _, f := range fits(m.Headers) {
+		letter := dl.letter(m, cause, f)
+		err = insist(ctx, func() error { return on.Publish(ctx, flow.Address{Key: queue}, &letter) })
+		if flow.CodeOf(err) != flow.BadMessage {
+			break
+		}
 	}
 	if errors.Is(err, ErrReturned) {
 		dl.declared.Delete(queue + "@" + on.ID())
@@ -59,9 +60,22 @@ func (dl *DeadLetters) Write(ctx context.Context, on *Manager, m *flow.Message, 
 	return queue, err
 }
 
-func (dl *DeadLetters) publish(ctx context.Context, on *Manager, queue string, m *flow.Message, cause error, headers int) error {
-	letter := dl.letter(m, cause, headers)
-	return insist(ctx, func() error { return on.Publish(ctx, flow.Address{Key: queue}, &letter) })
+// fit is how many bytes of a message's headers and of the reason a letter has at most.
+type fit struct{ headers, reason int }
+
+// shortReason is enough to tell what was wrong.
+const shortReason = 100
+
+// fits are what is tried, one after the other, until the broker takes the letter: it
+// may take less than others do, or the message fills what it takes, and in its own
+// queue the message would come back for ever. What can be told again goes first.
+func fits(headers []flow.Header) []fit {
+	all := []fit{{maxHeaders, maxErrorText}, {maxHeaders, shortReason}}
+	for size := min(headersSize(headers), maxHeaders); size > 0; {
+		size /= 2
+		all = append(all, fit{size, shortReason})
+	}
+	return append(all, fit{})
 }
 
 // insist publishes again, for a second and a half at most, while the broker refuses
@@ -88,15 +102,17 @@ func (dl *DeadLetters) declare(ctx context.Context, on *Manager, queue string) e
 	return nil
 }
 
-// letter is the message aside, with so many bytes of its headers at most, and with the
-// reason.
-func (dl *DeadLetters) letter(m *flow.Message, cause error, headers int) flow.Message {
-	letter := putAsideWithin(headers, m)
+// letter is the message aside, with the reason.
+func (dl *DeadLetters) letter(m *flow.Message, cause error, f fit) flow.Message {
+	if f.reason == 0 {
+		return bare(m)
+	}
+	letter := putAsideWithin(f.headers, m)
 	add := func(name, value string) {
 		letter.Headers = append(letter.Headers, flow.Header{Name: name, Value: value})
 	}
 	add(headerErrorCode, strconv.Itoa(int(flow.CodeOf(cause))))
-	add(headerError, truncate(cause.Error(), maxErrorText))
+	add(headerError, truncate(cause.Error(), f.reason))
 	add(headerSourceQueue, m.Source.Queue)
 	add(headerFailedAt, time.Now().UTC().Format(time.RFC3339Nano))
 	add(headerInstance, dl.Instance)

@@ -74,6 +74,19 @@ func putAsideWithin(limit int, m *flow.Message) flow.Message {
 	return aside
 }
 
+// bare is the message aside without any header, so that it is no larger than it was.
+func bare(m *flow.Message) flow.Message {
+	aside := *m
+	aside.Headers, aside.UserID, aside.Expiry = nil, "", 0
+	if m.Persistence == flow.NonPersistent {
+		aside.Persistence = flow.Persistent
+	}
+	if m.IDMade {
+		aside.ID, aside.IDMade = "", false
+	}
+	return aside
+}
+
 // takeBack makes the message again that was put aside, and returns the gateway's
 // headers that it had there, by their names.
 func takeBack(aside *flow.Message) (m flow.Message, notes map[string]string) {
@@ -109,10 +122,7 @@ const maxHeaders = 56 << 10
 // fitting returns the headers that have no more bytes than the limit together, and the
 // names of the largest ones, which exceed it.
 func fitting(headers []flow.Header, limit int) (kept []flow.Header, cut []string) {
-	total := 0
-	for _, h := range headers {
-		total += headerSize(h)
-	}
+	total := headersSize(headers)
 	if total <= limit {
 		return headers, nil
 	}
@@ -125,6 +135,13 @@ func fitting(headers []flow.Header, limit int) (kept []flow.Header, cut []string
 		cut = append(cut, last.Name)
 	}
 	return kept, cut
+}
+
+func headersSize(headers []flow.Header) (size int) {
+	for _, h := range headers {
+		size += headerSize(h)
+	}
+	return size
 }
 
 // headerSize is at least what a header takes in a frame.

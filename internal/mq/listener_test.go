@@ -150,6 +150,66 @@ func TestLargestHeadersOfADeadLetterAreCut(t *testing.T) {
 	})
 }
 
+// A broker may take less than what a dead letter adds to a message.
+func TestDeadLetterIsCutToWhatTheBrokerTakes(t *testing.T) {
+	sent := flow.Message{ID: "1", Body: []byte("body"), Headers: []flow.Header{
+		{Name: "small", Value: strings.Repeat("x", 60)}, {Name: "large", Value: strings.Repeat("x", 2000)},
+	}}
+	for _, tt := range []struct {
+		name   string
+		limit  int // of the headers' names and texts
+		reason int
+		want   []string // names of headers
+	}{
+		{"all", 10_000, 1024, []string{"small", "large", "x-gateway-error"}},
+		{"short reason", 3000, 100, []string{"small", "large", "x-gateway-error"}},
+		{"without the largest header", 1000, 100, []string{"small", "x-gateway-cut", "x-gateway-error"}},
+		{"without headers of the message", 300, 100, []string{"x-gateway-cut", "x-gateway-error"}},
+		{"nothing", 100, 0, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench()
+				var letters []flow.Message
+				b.broker.publish = func(_ flow.Address, m *flow.Message) error {
+					size := 0
+					for _, h := range m.Headers {
+						size += len(h.Name) + len(h.Text())
+					}
+					if size > tt.limit {
+						return flow.Errorf(flow.BadMessage, "%d bytes are too many", size)
+					}
+					letters = append(letters, *m)
+					return nil
+				}
+				b.broker.put("Q", sent)
+				stop := b.listen(1, func(context.Context, *flow.Message) (*flow.Message, error) {
+					return nil, flow.Errorf(flow.BadMessage, "no text: %s", strings.Repeat("y", 2000))
+				})
+				synctest.Wait()
+				stop()
+				if len(letters) != 1 {
+					t.Fatalf("dead letters = %d, want 1", len(letters))
+				}
+				var names []string
+				reason := 0
+				for _, h := range letters[0].Headers {
+					switch h.Name {
+					case "x-gateway-error":
+						reason = len(h.Text())
+						names = append(names, h.Name)
+					case "small", "large", "x-gateway-cut":
+						names = append(names, h.Name)
+					}
+				}
+				if diff := cmp.Diff(tt.want, names); diff != "" || reason != tt.reason || string(letters[0].Body) != "body" {
+					t.Errorf("headers (-want +got):\n%sreason of %d bytes, want %d; body %q", diff, reason, tt.reason, letters[0].Body)
+				}
+			})
+		})
+	}
+}
+
 func TestDeadLetterThatCannotBeWrittenLosesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench()

@@ -34,9 +34,11 @@ func encode(queue string, m *flow.Message) (*nats.Msg, error) {
 		return nil, err
 	}
 	msg := &nats.Msg{Subject: subjectName(queue), Data: m.Body, Header: make(nats.Header, 2)}
-	if n := envelopeText.EncodedLen(len(envelope)); n <= maxEnvelopeHeader {
+	switch n := len(envelope); {
+	case n == 1: // its version: a message with nothing but a body is the same without
+	case envelopeText.EncodedLen(n) <= maxEnvelopeHeader:
 		msg.Header.Set(envelopeHeader, envelopeText.EncodeToString(envelope))
-	} else {
+	default:
 		msg.Header.Set(envelopeHeader, inBody+strconv.Itoa(len(envelope)))
 		msg.Data = append(envelope, m.Body...)
 	}
