@@ -136,18 +136,11 @@ func bodyText(cfg config.Config) mapping.Text {
 // failure says what becomes of messages that can't be handled.
 func failure(cfg config.Config) *mq.Failure {
 	return &mq.Failure{
-		FailureConfig: cfg.MQ.Failure, Park: mayPark(cfg),
+		FailureConfig: cfg.MQ.Failure, Park: cfg.MQ.Parks(),
 		DeadLetters: &mq.DeadLetters{
 			Queue: cfg.MQ.Failure.DeadLetterQueue, Kind: deadLetterKind(cfg.MQ.Failure.Declare), Instance: cfg.MQ.Instance,
 		},
 	}
-}
-
-// mayPark tells whether failed messages may wait outside of the process. RabbitMQ
-// needs a quorum queue for each length of pause.
-func mayPark(cfg config.Config) bool {
-	declares := cfg.MQ.Provider != config.RabbitMQ || deadLetterKind(cfg.MQ.Failure.Declare) == mq.Quorum
-	return declares && !cfg.MQ.ConsumerParams.Ordered
 }
 
 // sendQueues are the queues that are published to and may be declared.

@@ -2,10 +2,12 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 
 	"mqgateway/internal/field"
 	"mqgateway/internal/mq"
+	"mqgateway/internal/mq/rabbitmq"
 )
 
 // validateFailure checks mq.failure.
@@ -20,6 +22,35 @@ func (c MQConfig) validateFailure() error {
 	if !slices.Contains([]string{"true", "classic", "false"}, f.Declare) {
 		errs = append(errs, field.Errorf("declare", "%q is none of true, classic, false", f.Declare))
 	}
+	if f.DeadLetterQueue != "" {
+		if err := c.Provider.validateQueue(f.DeadLetterQueue); err != nil {
+			errs = append(errs, field.Errorf("deadLetterQueue", "%w", err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Parks tells whether failed messages may wait for their next try outside of the
+// process. RabbitMQ needs a quorum queue for each length of pause.
+func (c MQConfig) Parks() bool {
+	return !c.ConsumerParams.Ordered && (c.Provider != RabbitMQ || c.Failure.Declare == "true")
+}
+
+// adviceOnDelays finds queues whose names leave no room for those of delay queues.
+func (c MQConfig) adviceOnDelays() error {
+	if !c.Parks() || c.Provider != RabbitMQ {
+		return nil
+	}
+	var errs []error
+	look := func(key string, queues []string) {
+		for i, queue := range queues {
+			if err := rabbitmq.ValidateDelay(queue, c.Failure.Retry.Max); err != nil {
+				errs = append(errs, field.Errorf(fmt.Sprintf("mq.connection.%s[%d]", key, i), "messages that fail are only retried in place: %w", err))
+			}
+		}
+	}
+	look("receiveQueue", c.Connection.ReceiveQueue)
+	look("receiveQueueSync", c.Connection.ReceiveQueueSync)
 	return errors.Join(errs...)
 }
 

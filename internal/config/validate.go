@@ -95,6 +95,7 @@ func (c MQConfig) validateReceiveQueues() error {
 			errs = append(errs, twin(at, "mq.failure.deadLetterQueue", "queue %q is the dead letter queue, whose messages would come back for ever", queue))
 		default:
 			first[queue] = at
+			errs = append(errs, c.validateReceiveQueue(at, queue))
 		}
 	}
 	for i, queue := range c.Connection.ReceiveQueue {
@@ -104,6 +105,29 @@ func (c MQConfig) validateReceiveQueues() error {
 		check(fmt.Sprintf("receiveQueueSync[%d]", i), queue)
 	}
 	return errors.Join(errs...)
+}
+
+// validateReceiveQueue holds the length of a queue's name, and of that of its dead letter
+// queue, against what the broker takes.
+func (c MQConfig) validateReceiveQueue(at, queue string) error {
+	if err := c.Provider.validateQueue(queue); err != nil {
+		return field.Errorf(at, "%w", err)
+	}
+	if c.Failure.DeadLetterQueue != "" {
+		return nil
+	}
+	if err := c.Provider.validateQueue(queue + ".DLQ"); err != nil {
+		return field.Errorf(at, "its dead letters have no place: %w: set mq.failure.deadLetterQueue, or choose a shorter name", err)
+	}
+	return nil
+}
+
+// validateQueue tells why no queue of the provider's broker can have that name.
+func (p Provider) validateQueue(name string) error {
+	if p == RabbitMQ {
+		return rabbitmq.ValidateQueue(name)
+	}
+	return jetstream.ValidateQueue(name)
 }
 
 func (c MQConfig) validateSendQueue() error {
@@ -163,7 +187,7 @@ func (c Config) validateRouting() error {
 
 // advice is what is odd in a configuration that works.
 func (c Config) advice() error {
-	return errors.Join(c.adviceOnRules(), c.MQ.adviceOnManagers(), field.Under("mq.syncReceiver", c.adviceOnReplies()))
+	return errors.Join(c.adviceOnRules(), c.MQ.adviceOnManagers(), c.MQ.adviceOnDelays(), field.Under("mq.syncReceiver", c.adviceOnReplies()))
 }
 
 // adviceOnRules is what routing finds odd in rules that work.

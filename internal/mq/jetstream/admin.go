@@ -26,7 +26,7 @@ const (
 // Inspect implements [mq.Admin]. The server counts as unsettled what was given back
 // and nobody took since: the readers know better. It does not tell who reads.
 func (b *Broker) Inspect(ctx context.Context, queue string) (mq.QueueInfo, error) {
-	if err := checkName(queue); err != nil {
+	if err := ValidateQueue(queue); err != nil {
 		return mq.QueueInfo{}, fmt.Errorf("%w: %w", mq.ErrNoQueue, err)
 	}
 	s, err := b.publishing.session(ctx)
@@ -117,7 +117,7 @@ func (s *subscription) tellHeld(question *nats.Msg) {
 // Purge implements [mq.Admin]. It takes the messages as a reader would: a purge of
 // the stream would remove those in hand, too, and those that are held back.
 func (b *Broker) Purge(ctx context.Context, queue string) (int, error) {
-	if err := checkName(queue); err != nil {
+	if err := ValidateQueue(queue); err != nil {
 		return 0, fmt.Errorf("%w: %w", mq.ErrNoQueue, err)
 	}
 	s, err := b.publishing.session(ctx)

@@ -32,7 +32,7 @@ func (b *Broker) Declare(ctx context.Context, q mq.Queue) error {
 // consumer. The stream is only made when q.Kind lets us; the consumer is the
 // reader's part, and always.
 func (b *Broker) ensure(ctx context.Context, s *session, q mq.Queue) (jetstream.Consumer, error) {
-	if err := checkName(q.Name); err != nil {
+	if err := ValidateQueue(q.Name); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, b.timeout)

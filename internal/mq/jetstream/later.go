@@ -33,7 +33,7 @@ const (
 // PublishLater implements [mq.Delayer]. The message becomes a schedule in the
 // stream of the queue, which is changed for that when it has to be.
 func (b *Broker) PublishLater(ctx context.Context, queue string, delay time.Duration, m *flow.Message) error {
-	if err := checkName(queue); err != nil {
+	if err := ValidateQueue(queue); err != nil {
 		return fmt.Errorf("%w: %w", mq.ErrReturned, err)
 	}
 	if m.Expiry != 0 {

@@ -21,8 +21,8 @@ const (
 	maxStreamName = 255
 )
 
-// checkName tells why a queue of that name can't exist.
-func checkName(queue string) error {
+// ValidateQueue tells why no queue can have that name.
+func ValidateQueue(queue string) error {
 	if queue == "" {
 		return errors.New("the name of the queue is empty")
 	}

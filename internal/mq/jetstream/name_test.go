@@ -43,16 +43,16 @@ func TestStreamsThatAreNoQueues(t *testing.T) {
 }
 
 func TestNamesThatCannotBe(t *testing.T) {
-	if err := checkName(""); err == nil {
+	if err := ValidateQueue(""); err == nil {
 		t.Error("the empty name is accepted")
 	}
-	if err := checkName(strings.Repeat("q", 252)); err != nil {
+	if err := ValidateQueue(strings.Repeat("q", 252)); err != nil {
 		t.Errorf("252 letters: %v", err)
 	}
-	if err := checkName(strings.Repeat("q", 253)); err == nil {
+	if err := ValidateQueue(strings.Repeat("q", 253)); err == nil {
 		t.Error("253 letters are accepted")
 	}
-	if err := checkName(strings.Repeat("я", 43)); err == nil {
+	if err := ValidateQueue(strings.Repeat("я", 43)); err == nil {
 		t.Error("43 Cyrillic letters are accepted")
 	}
 }

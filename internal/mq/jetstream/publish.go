@@ -26,7 +26,7 @@ func (b *Broker) Publish(ctx context.Context, to flow.Address, m *flow.Message) 
 	if to.Exchange != "" {
 		return fmt.Errorf("%w: NATS has no exchanges, %q names one", mq.ErrReturned, to.String())
 	}
-	if err := checkName(to.Key); err != nil {
+	if err := ValidateQueue(to.Key); err != nil {
 		return fmt.Errorf("%w: %w", mq.ErrReturned, err)
 	}
 	msg, err := encode(to.Key, m)

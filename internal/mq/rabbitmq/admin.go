@@ -37,7 +37,7 @@ func (b *Broker) Purge(ctx context.Context, queue string) (int, error) {
 
 // askingAbout is the connection for a question about a queue.
 func (b *Broker) askingAbout(ctx context.Context, queue string) (*session, error) {
-	if err := checkQueue(queue); err != nil {
+	if err := ValidateQueue(queue); err != nil {
 		return nil, err
 	}
 	return b.asking(ctx)

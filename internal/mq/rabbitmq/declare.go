@@ -40,7 +40,7 @@ func (b *Broker) asking(ctx context.Context) (*session, error) {
 // ensure looks a queue up, and makes it when it is missing and may be made. Each
 // question has a channel of its own, since a negative answer closes it.
 func (s *session) ensure(ctx context.Context, q mq.Queue) error {
-	if err := checkQueue(q.Name); err != nil {
+	if err := ValidateQueue(q.Name); err != nil {
 		return err
 	}
 	_, err := s.lookUp(ctx, q.Name)
@@ -58,8 +58,8 @@ func (s *session) ensure(ctx context.Context, q mq.Queue) error {
 	return nil
 }
 
-// checkQueue refuses what can't be the name of a queue.
-func checkQueue(name string) error {
+// ValidateQueue tells why no queue can have that name.
+func ValidateQueue(name string) error {
 	if len(name) > maxShort {
 		return fmt.Errorf("queue %q: the name has %d bytes; the limit is %d", clip(name), len(name), maxShort)
 	}

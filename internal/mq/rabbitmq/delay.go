@@ -56,13 +56,19 @@ type delayQueue struct {
 func newDelayQueue(source string, delay time.Duration) (delayQueue, error) {
 	ms := max(int64((delay+time.Millisecond-1)/time.Millisecond), 1)
 	q := delayQueue{name: fmt.Sprintf("%s%s%dms", source, delayInfix, ms), source: source, ms: ms}
-	switch {
-	case ms > maxTTL:
+	if ms > maxTTL {
 		return q, fmt.Errorf("%w: for %s; the limit is %s", mq.ErrNoDelay, delay, maxTTL*time.Millisecond)
-	case len(q.name) > maxShort:
-		return q, fmt.Errorf("%w: delay queue %q: the name has %d bytes; the limit is %d", mq.ErrNoDelay, clip(q.name), len(q.name), maxShort)
+	}
+	if err := ValidateQueue(q.name); err != nil {
+		return q, fmt.Errorf("%w: delay %w", mq.ErrNoDelay, err)
 	}
 	return q, nil
+}
+
+// ValidateDelay tells why messages of a queue can't be held back for so long.
+func ValidateDelay(queue string, delay time.Duration) error {
+	_, err := newDelayQueue(queue, delay)
+	return err
 }
 
 // arguments let no message get lost: it is confirmed by a majority of nodes, and by
