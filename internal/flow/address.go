@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -24,7 +25,7 @@ func ParseAddress(text string) (Address, error) {
 	rest, ok := strings.CutPrefix(text, exchangePrefix)
 	if !ok {
 		if text == "" {
-			return Address{}, fmt.Errorf("address is empty")
+			return Address{}, errors.New("address is empty")
 		}
 		return Address{Key: text}, nil
 	}
@@ -34,9 +35,6 @@ func ParseAddress(text string) (Address, error) {
 	}
 	return Address{Exchange: exchange, Key: key}, nil
 }
-
-// IsZero tells that the address names nothing.
-func (a Address) IsZero() bool { return a.Exchange == "" && a.Key == "" }
 
 // String is the form that [ParseAddress] reads, without the manager.
 func (a Address) String() string {

@@ -320,7 +320,7 @@ func FuzzAnswer(f *testing.F) {
 			}
 			return
 		}
-		if m.ID == "" || m.ID == id || m.To.IsZero() || m.To.Manager == "" || m.Expiry != 0 || made && m.CorrelID == id && id != "" && id != correlID {
+		if m.ID == "" || m.ID == id || m.To.String() == "" || m.To.Manager == "" || m.Expiry != 0 || made && m.CorrelID == id && id != "" && id != correlID {
 			t.Errorf("accepted %+v", m)
 		}
 	})

@@ -66,6 +66,11 @@ func NewOutbound(options OutboundOptions) *Outbound {
 // by the defaults. What no broker could take is BadMessage naming the field; a
 // manager that is not configured is BrokerFailed.
 func (o *Outbound) FromProto(p *gateway.ProtoMessage, call *flow.Call) (*flow.Message, error) {
+	return o.outgoing(p, call, o.options.NewID)
+}
+
+// outgoing is FromProto with ids that newID makes.
+func (o *Outbound) outgoing(p *gateway.ProtoMessage, call *flow.Call, newID func() string) (*flow.Message, error) {
 	m, information, err := o.message(p, call, 0)
 	if err != nil {
 		return nil, err
@@ -74,7 +79,7 @@ func (o *Outbound) FromProto(p *gateway.ProtoMessage, call *flow.Call) (*flow.Me
 		return nil, err
 	}
 	if m.ID == "" {
-		m.ID, m.IDMade = o.options.NewID(), true
+		m.ID, m.IDMade = newID(), true
 	}
 	if err := o.address(m, o.ranks(m, information), "message names no destination"); err != nil {
 		return nil, err

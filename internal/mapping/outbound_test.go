@@ -459,7 +459,7 @@ func FuzzFromProto(f *testing.F) {
 				t.Errorf("%s of %d bytes was accepted", name, len(short))
 			}
 		}
-		if m.Expiry < 0 || m.Expiry > flow.MaxExpiry || m.ID == "" || m.To.IsZero() || m.Persistence == 0 || len(m.Headers) > 1 {
+		if m.Expiry < 0 || m.Expiry > flow.MaxExpiry || m.ID == "" || m.To.String() == "" || m.Persistence == 0 || len(m.Headers) > 1 {
 			t.Errorf("accepted %+v", m)
 		}
 	})

@@ -15,15 +15,9 @@ const defaultMaxProcessingTime = 30 * time.Second
 // of type request and lives no longer than its reply is waited for. Ids that p
 // does not set begin with the tag; those that it sets stay.
 func (o *Outbound) Request(p *gateway.ProtoMessage, call *flow.Call) (*flow.Message, error) {
-	m, information, err := o.message(p, call, 0)
+	m, err := o.outgoing(p, call, o.taggedID)
 	if err != nil {
 		return nil, err
-	}
-	if err := checkIDs(m); err != nil {
-		return nil, err
-	}
-	if m.ID == "" {
-		m.ID, m.IDMade = o.taggedID(), true
 	}
 	if m.CorrelID == "" {
 		m.CorrelID = o.taggedID()
@@ -31,9 +25,6 @@ func (o *Outbound) Request(p *gateway.ProtoMessage, call *flow.Call) (*flow.Mess
 	m.Type = flow.Request
 	if m.Expiry == 0 || m.Expiry > o.options.MaxProcessingTime {
 		m.Expiry = o.options.MaxProcessingTime
-	}
-	if err := o.address(m, o.ranks(m, information), "message names no destination"); err != nil {
-		return nil, err
 	}
 	return m, nil
 }

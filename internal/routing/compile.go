@@ -1,6 +1,7 @@
 package routing
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -25,7 +26,9 @@ type compiler struct {
 	jsonSlots map[string]int
 }
 
-func compile(cfg Config, opts Options) (*Router, error) {
+// New compiles a configuration. The error joins all problems, with paths
+// relative to the routing block. An empty list of routes is one of them.
+func New(cfg Config, opts Options) (*Router, error) {
 	c := &compiler{
 		router:   &Router{entries: make(map[string]*entry)},
 		opts:     opts,
@@ -97,13 +100,7 @@ func (c *compiler) routeList(list []RouteConfig) {
 }
 
 func (c *compiler) entry(path string, cfg RouteConfig) *entry {
-	e := &entry{name: cfg.RouteName, transport: cfg.TransportType}
-	if e.name == "" {
-		e.name = defaultRoute
-	}
-	if e.transport == "" {
-		e.transport = "grpc"
-	}
+	e := &entry{name: cmp.Or(cfg.RouteName, defaultRoute), transport: cmp.Or(cfg.TransportType, "grpc")}
 	if e.transport != "grpc" {
 		c.fail(path+".transportType", "%q is not grpc", cfg.TransportType)
 	}

@@ -16,12 +16,13 @@ import (
 func (c *compiler) finder(path string, rules []RuleConfig, expr string, env expression.Env) finder {
 	var f finder
 	for i, cfg := range rules {
+		at := fmt.Sprintf("%s.valueFrom[%d]", path, i)
 		if last := len(f.rules) - 1; last >= 0 && f.rules[last].kind == fromConst && f.rules[last].name != "" {
-			c.warn(fmt.Sprintf("%s.valueFrom[%d]", path, i), "is never reached: the constant before it always wins")
-			c.rule(fmt.Sprintf("%s.valueFrom[%d]", path, i), cfg)
+			c.warn(at, "is never reached: the constant before it always wins")
+			c.rule(at, cfg)
 			continue
 		}
-		f.rules = append(f.rules, c.rule(fmt.Sprintf("%s.valueFrom[%d]", path, i), cfg))
+		f.rules = append(f.rules, c.rule(at, cfg))
 	}
 	if strings.TrimSpace(expr) != "" {
 		f.program = c.expression(path+".expr", expr, env)

@@ -50,12 +50,6 @@ type Router struct {
 	evaluations sync.Pool // of *evaluation
 }
 
-// New compiles a configuration. The error joins all problems, with paths
-// relative to the routing block. An empty list of routes is one of them.
-func New(cfg Config, opts Options) (*Router, error) {
-	return compile(cfg, opts)
-}
-
 // Warnings are what looks like a mistake and works all the same; they have
 // paths relative to the routing block.
 func (r *Router) Warnings() []error { return r.warnings }

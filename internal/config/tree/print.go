@@ -98,12 +98,10 @@ func origin(n *node) string {
 }
 
 func tagOf(v reflect.Value) string {
-	switch {
-	case v.Kind() == reflect.String || v.Type() == durationType:
+	if v.Kind() == reflect.String || v.Type() == durationType {
 		return "!!str"
-	default:
-		return ""
 	}
+	return ""
 }
 
 // styleOf quotes texts of several lines, behind which a comment would be text.

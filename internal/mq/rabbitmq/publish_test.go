@@ -136,7 +136,7 @@ func TestPoisonIsRefused(t *testing.T) {
 	good := publishGood(t, b, "q", 4)
 	for _, tt := range poisons {
 		t.Run(tt.name, func(t *testing.T) {
-			if tt.to.IsZero() {
+			if tt.to == (flow.Address{}) {
 				tt.to = toQueue("q")
 			}
 			if tt.m == nil {

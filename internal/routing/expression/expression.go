@@ -176,7 +176,7 @@ func (p *Program) Run(s *Scope) (string, error) {
 func (p *Program) fail(s *Scope, err error) error {
 	cause := runtimeCause(err)
 	if p.usesValue {
-		return fmt.Errorf("evaluating %q over a value of %s: %w", p.source, characters(s.valueText()), cause)
+		return fmt.Errorf("evaluating %q over a value of %s: %w", p.source, characters(s.value.(string)), cause)
 	}
 	return fmt.Errorf("evaluating %q: %w", p.source, cause)
 }

@@ -143,8 +143,8 @@ func (t *translator) concat(n ast.Node, arguments []ast.Node) typed {
 	return typed{all, textKind}
 }
 
-// invoke holds arguments, of which there are enough, to a signature. Functions that leave the empty text
-// empty accept a variable without a value where their result may be empty.
+// invoke holds arguments, of which there are enough, to a signature. Functions that
+// leave the empty text empty accept a variable without a value where their result may be empty.
 func (t *translator) invoke(n ast.Node, name string, s signature, arguments []ast.Node, lenient bool) typed {
 	if s.calls == "equals" {
 		return t.equality(at(n, &ast.BinaryNode{Operator: "==", Left: arguments[0], Right: arguments[1]}).(*ast.BinaryNode))

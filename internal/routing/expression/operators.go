@@ -114,8 +114,8 @@ func (t *translator) arithmetic(n *ast.BinaryNode) typed {
 	return typed{n, both}
 }
 
-// equality compares like with like. A side that is compared with ” or null
-// may be a variable without a value.
+// equality compares like with like. A side that is compared with an empty text or
+// null may be a variable without a value.
 func (t *translator) equality(n *ast.BinaryNode) typed {
 	left, right := t.passed(n.Left, isEmptyText(n.Right)), t.passed(n.Right, isEmptyText(n.Left))
 	left, right = emptyForNull(left), emptyForNull(right)
@@ -129,7 +129,7 @@ func (t *translator) equality(n *ast.BinaryNode) typed {
 	return typed{n, flagKind}
 }
 
-// isEmptyText tells ” and null.
+// isEmptyText tells an empty text and null.
 func isEmptyText(n ast.Node) bool {
 	switch n := n.(type) {
 	case *ast.StringNode:

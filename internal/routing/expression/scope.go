@@ -26,10 +26,6 @@ func (s *Scope) SetValue(text string) { s.value = text }
 // [Env.Variables]; an empty one has no value.
 func (s *Scope) AddVariable(text string) { s.variables = append(s.variables, text) }
 
-func (s *Scope) valueText() string {
-	return s.value.(string)
-}
-
 func (s *Scope) userHeader(name string) (text string, found bool) {
 	for _, h := range s.message.Headers {
 		if h.Name == name && !h.Reserved() {

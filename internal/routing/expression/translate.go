@@ -41,7 +41,7 @@ type translator struct {
 	env       Env
 	usesValue bool
 	warnings  []*problem
-	// lenient counts how many constructs around accept a variable without a
+	// lenient tells that what is around the next part accepts a variable without a
 	// value, as the left side of ?: does.
 	lenient bool
 }

@@ -2,6 +2,7 @@ package jsonpath
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"math"
 	"unicode/utf8"
@@ -21,13 +22,7 @@ const (
 )
 
 func (l Limits) withDefaults() Limits {
-	if l.Depth <= 0 {
-		l.Depth = defaultDepth
-	}
-	if l.Nodes <= 0 {
-		l.Nodes = defaultNodes
-	}
-	return l
+	return Limits{Depth: cmp.Or(max(l.Depth, 0), defaultDepth), Nodes: cmp.Or(max(l.Nodes, 0), defaultNodes)}
 }
 
 // SyntaxError is a body that is no JSON text or over a limit. Its text names
