@@ -12,27 +12,21 @@ var adminRules = []rule{
 	{
 		name:    "a queue is looked up",
 		explain: "Inspect counts the messages that wait, without those in hand, also with other readers, and is ErrNoQueue for a missing queue, which it does not make",
-		needs:   admin,
+		needs:   does[mq.Admin],
 		check:   queueIsLookedUp,
 	},
 	{
 		name:    "a queue is purged",
 		explain: "Purge removes the messages that wait, and returns their number; those in hand stay with who has them, and come again when they are given back; a missing queue is ErrNoQueue",
-		needs:   admin,
+		needs:   does[mq.Admin],
 		check:   queueIsPurged,
 	},
 	{
 		name:    "purging a queue in use is safe",
 		explain: "while messages come and are read, Purge hurts neither: each message is read or purged, and the numbers agree",
-		needs:   admin,
+		needs:   does[mq.Admin],
 		check:   purgedInUse,
 	},
-}
-
-// admin tells that the broker tells about queues.
-func admin(p probe) bool {
-	_, ok := p.broker.(mq.Admin)
-	return ok
 }
 
 // waits waits until a queue has so many messages that nobody has in hand.

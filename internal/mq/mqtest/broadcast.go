@@ -17,51 +17,45 @@ var broadcastRules = []rule{
 	{
 		name:    "a broadcast reaches the whole group",
 		explain: "a message that is broadcast comes to every queue that joined the group, once, however often and by whoever it joined, with the content that was sent; queues of other groups get nothing",
-		needs:   broadcaster,
+		needs:   does[mq.Broadcaster],
 		check:   broadcastReachesGroup,
 	},
 	{
 		name:    "many broadcast at once",
 		explain: "of many broadcasts at once each comes to every queue of the group, once",
-		needs:   broadcaster,
+		needs:   does[mq.Broadcaster],
 		check:   manyBroadcast,
 	},
 	{
 		name:    "a group of nobody is returned",
 		explain: "a broadcast to a group that does not exist, or whose queues were all deleted, is ErrReturned, and publishes and broadcasts at the same time are not hurt",
-		needs:   broadcaster,
+		needs:   does[mq.Broadcaster],
 		check:   emptyGroup,
 	},
 	{
 		name:    "a deleted queue leaves its group",
 		explain: "when a queue of a group is deleted, broadcasts come to the others, and to it again after it joined again",
-		needs:   broadcaster,
+		needs:   does[mq.Broadcaster],
 		check:   deletedQueueLeaves,
 	},
 	{
 		name:    "Join declares where it may",
 		explain: "Join makes a missing queue when it is told a kind, and is ErrNoQueue otherwise; an existing queue joins with the messages that it has, whatever kind it is asked for as",
-		needs:   broadcaster,
+		needs:   does[mq.Broadcaster],
 		check:   joinDeclares,
 	},
 	{
 		name:    "poison is not broadcast",
 		explain: "a broadcast of any content is either refused as BadMessage or received exactly as it was sent, and no other broadcast is hurt by it",
-		needs:   broadcaster,
+		needs:   does[mq.Broadcaster],
 		check:   poisonousBroadcast,
 	},
 	{
 		name:    "groups survive lost connections",
 		explain: "after a lost connection broadcasts reach the group again, without joining again",
-		needs:   broadcaster,
+		needs:   does[mq.Broadcaster],
 		check:   groupSurvivesLoss,
 	},
-}
-
-// broadcaster tells that the broker has groups.
-func broadcaster(p probe) bool {
-	_, ok := p.broker.(mq.Broadcaster)
-	return ok
 }
 
 // join makes a queue by joining it to a group, and returns its name.

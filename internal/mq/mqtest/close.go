@@ -37,23 +37,8 @@ func closingTwice(f *fixture) {
 	f.publish(b, queue, "m")
 	s := f.subscribe(b, queue, 1)
 	f.receive(s)
-	var group sync.WaitGroup
-	for range 4 {
-		group.Go(func() {
-			if err := s.Close(); err != nil {
-				f.Errorf("closing a subscription: %v", err)
-			}
-		})
-	}
-	group.Wait()
-	for range 4 {
-		group.Go(func() {
-			if err := b.Close(); err != nil {
-				f.Errorf("closing a broker: %v", err)
-			}
-		})
-	}
-	group.Wait()
+	f.closeByMany(s)
+	f.closeByMany(b)
 	f.holds(queue, 1)
 	if err := f.open().Close(); err != nil {
 		f.Errorf("closing a broker that was never used: %v", err)
@@ -63,9 +48,7 @@ func closingTwice(f *fixture) {
 func closedBroker(f *fixture) {
 	b, queue := f.open(), f.queue()
 	f.publish(b, queue, "m")
-	if err := b.Close(); err != nil {
-		f.Fatalf("closing the broker: %v", err)
-	}
+	f.close(b)
 	calls := map[string]func(context.Context) error{
 		"Check":   b.Check,
 		"Publish": func(ctx context.Context) error { return b.Publish(ctx, to(queue), message("late")) },
@@ -114,9 +97,7 @@ func closeGivesBack(f *fixture) {
 	f.publish(b, queue, ids(5)...)
 	f.receiveAll(f.subscribe(b, queue, 5), 3)
 	other := f.subscribe(f.open(), queue, 5)
-	if err := b.Close(); err != nil {
-		f.Fatalf("closing the broker: %v", err)
-	}
+	f.close(b)
 	f.receiveAll(other, 5)
 }
 

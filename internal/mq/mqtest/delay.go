@@ -19,37 +19,37 @@ var delayRules = []rule{
 	{
 		name:    "a delayed message comes after its delay",
 		explain: "a message that was held back comes to its queue after the delay, and not before, told as delayed and as delivered for the first time, with the content that was sent and no header more; other messages of the queue come at once, and are not told as delayed",
-		needs:   delayer,
+		needs:   does[mq.Delayer],
 		check:   comesAfterDelay,
 	},
 	{
 		name:    "a message can be held back again and again",
 		explain: "a message that was held back, received, and held back again many times is never lost, and is still the one that was sent",
-		needs:   delayer,
+		needs:   does[mq.Delayer],
 		check:   heldBackAgain,
 	},
 	{
 		name:    "delays do not hold each other up",
 		explain: "of many messages with two delays, those with the short one come first, whatever was published first, each once",
-		needs:   delayer,
+		needs:   does[mq.Delayer],
 		check:   delaysAreApart,
 	},
 	{
 		name:    "what is held back needs nobody",
 		explain: "a message that was held back comes to its queue when whoever held it back is closed and nobody reads the queue",
-		needs:   delayer,
+		needs:   does[mq.Delayer],
 		check:   heldBackNeedsNobody,
 	},
 	{
 		name:    "poison is not held back",
 		explain: "a message of any content is either refused as BadMessage or held back and received exactly as it was sent, and no publish at the same time is hurt by it; an ended context and an expiry send nothing",
-		needs:   delayer,
+		needs:   does[mq.Delayer],
 		check:   poisonHeldBack,
 	},
 	{
 		name:    "holding back survives lost connections",
 		explain: "while connections are lost under load, every message whose PublishLater was nil comes to its queue",
-		needs:   delayer,
+		needs:   does[mq.Delayer],
 		check:   holdingBackSurvives,
 	},
 }
@@ -58,12 +58,6 @@ const (
 	shortDelay = time.Second
 	longDelay  = 4 * time.Second
 )
-
-// delayer tells that the broker can hold messages back.
-func delayer(p probe) bool {
-	_, ok := p.broker.(mq.Delayer)
-	return ok
-}
 
 // later holds a message back.
 func (f *fixture) later(b mq.Broker, queue string, delay time.Duration, m *flow.Message) {
@@ -223,9 +217,7 @@ func delaysAreApart(f *fixture) {
 func heldBackNeedsNobody(f *fixture) {
 	b, queue := f.open(), f.queue()
 	f.fillLater(b, queue, shortDelay, ids(20))
-	if err := b.Close(); err != nil {
-		f.Fatalf("closing the broker: %v", err)
-	}
+	f.close(b)
 	f.holds(queue, 20)
 	for id, d := range f.receiveAll(f.subscribe(f.open(), queue, 20), 20) {
 		if !d.Message.Source.Delayed {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -79,9 +81,15 @@ func ids(n int) []string {
 func (f *fixture) publish(b mq.Broker, queue string, ids ...string) {
 	f.Helper()
 	for _, id := range ids {
-		if err := b.Publish(f.ctx(), to(queue), message(id)); err != nil {
-			f.Fatalf("publishing to %q: %v", queue, err)
-		}
+		f.put(b, queue, message(id))
+	}
+}
+
+// put publishes a message.
+func (f *fixture) put(b mq.Broker, queue string, m *flow.Message) {
+	f.Helper()
+	if err := b.Publish(f.ctx(), to(queue), m); err != nil {
+		f.Fatalf("publishing %q to %q: %v", m.ID, queue, err)
 	}
 }
 
@@ -200,12 +208,26 @@ func (f *fixture) settle(d *mq.Delivery, o mq.Outcome) {
 	}
 }
 
-// close closes a subscription before the end of the test.
-func (f *fixture) close(s mq.Subscription) {
+// close closes a broker, a subscription or an inbox before the end of the test.
+func (f *fixture) close(c io.Closer) {
 	f.Helper()
-	if err := s.Close(); err != nil {
-		f.Fatalf("closing a subscription: %v", err)
+	if err := c.Close(); err != nil {
+		f.Fatalf("closing %T: %v", c, err)
 	}
+}
+
+// closeByMany is close by several goroutines at once.
+func (f *fixture) closeByMany(c io.Closer) {
+	f.Helper()
+	var group sync.WaitGroup
+	for range 4 {
+		group.Go(func() {
+			if err := c.Close(); err != nil {
+				f.Errorf("closing %T: %v", c, err)
+			}
+		})
+	}
+	group.Wait()
 }
 
 // eventually waits until the condition holds.

@@ -3,7 +3,6 @@ package mqtest
 import (
 	"context"
 	"errors"
-	"sync"
 
 	"mqgateway/internal/flow"
 	"mqgateway/internal/mq"
@@ -14,9 +13,7 @@ func lateReply(f *fixture) {
 	i := f.inbox(b)
 	f.ask(i, queue, "request")
 	d := f.receive(f.subscribe(responder, queue, 1))
-	if err := i.Close(); err != nil {
-		f.Fatalf("closing an inbox: %v", err)
-	}
+	f.close(i)
 	stop := f.background(responder, f.queue(), 4)
 	address, reply := answer(d)
 	for range 20 {
@@ -84,24 +81,14 @@ func closingInbox(f *fixture) {
 		_, err := i.Receive(context.Background())
 		ended <- err
 	}()
-	var group sync.WaitGroup
-	for range 4 {
-		group.Go(func() {
-			if err := i.Close(); err != nil {
-				f.Errorf("closing an inbox: %v", err)
-			}
-		})
-	}
-	group.Wait()
+	f.closeByMany(i)
 	if err := <-ended; err == nil {
 		f.Error("Receive() ends without an error when the inbox is closed")
 	}
 	f.lost(i, queue)
 	f.roundTrip(other, queue, "other")
 	f.publish(b, plain, "after")
-	if err := b.Close(); err != nil {
-		f.Errorf("closing the broker: %v", err)
-	}
+	f.close(b)
 	f.lost(other, queue)
 	if _, err := b.(mq.Inboxer).OpenInbox(f.ctx()); err == nil || errors.Is(err, context.DeadlineExceeded) {
 		f.Errorf("OpenInbox() of a closed broker = %v, want an error at once", err)

@@ -126,9 +126,9 @@ func able[Ability any](p probe) bool {
 	return ok
 }
 
-// inboxer tells that the broker has inboxes.
-func inboxer(p probe) bool {
-	_, ok := p.broker.(mq.Inboxer)
+// does tells that the broker has an ability.
+func does[Ability any](p probe) bool {
+	_, ok := p.broker.(Ability)
 	return ok
 }
 

@@ -162,9 +162,7 @@ func priorities(f *fixture) {
 	for i, id := range []string{"some day", "today", "now"} {
 		m := message(id)
 		m.Priority = uint8(1 + 3*i)
-		if err := b.Publish(f.ctx(), to(queue), m); err != nil {
-			f.Fatalf("publishing: %v", err)
-		}
+		f.put(b, queue, m)
 	}
 	s := f.subscribe(b, queue, 1)
 	for _, want := range []string{"now", "today", "some day"} {
@@ -181,16 +179,12 @@ func expiry(f *fixture) {
 	for id, life := range map[string]time.Duration{"short": 100 * time.Millisecond, "other short": 300 * time.Millisecond} {
 		m := message(id)
 		m.Expiry = life
-		if err := b.Publish(f.ctx(), to(queue), m); err != nil {
-			f.Fatalf("publishing: %v", err)
-		}
+		f.put(b, queue, m)
 	}
 	f.holds(queue, 0)
 	m := message("long")
 	m.Expiry = time.Hour
-	if err := b.Publish(f.ctx(), to(queue), m); err != nil {
-		f.Fatalf("publishing: %v", err)
-	}
+	f.put(b, queue, m)
 	if got := f.receive(f.subscribe(b, queue, 1)).Message.ID; got != "long" {
 		f.Errorf("received %q, want %q", got, "long")
 	}
@@ -207,9 +201,7 @@ func queueTTL(f *fixture) {
 		f.publish(b, long, ids(3)...)
 		m := message("its own life is longer")
 		m.Expiry = time.Hour
-		if err := b.Publish(f.ctx(), to(short), m); err != nil {
-			f.Fatalf("publishing: %v", err)
-		}
+		f.put(b, short, m)
 		f.publish(b, short, ids(3)...)
 		f.holds(short, 0)
 		s := f.subscribe(b, short, 1)

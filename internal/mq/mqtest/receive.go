@@ -253,9 +253,7 @@ func closeWakes(f *fixture) {
 			f.Error("Receive() ends without an error when the subscription is closed")
 		}
 	}
-	if err := b.Close(); err != nil {
-		f.Errorf("closing the broker: %v", err)
-	}
+	f.close(b)
 	for range 3 {
 		if err := <-endedTwo; err == nil {
 			f.Error("Receive() ends without an error when the broker is closed")

@@ -72,9 +72,7 @@ func closeLeavesNone(f *fixture) {
 	if _, ok := b.(mq.Inboxer); ok {
 		f.leaveInbox(b)
 	}
-	if err := b.Close(); err != nil {
-		f.Errorf("closing the broker: %v", err)
-	}
+	f.close(b)
 	left := newGoroutines(pkg, before)
 	for _, stack := range left {
 		if startedBy(pkg, stack) {
