@@ -154,11 +154,8 @@ func connect(uri string, wire func(net.Conn) net.Conn) (*amqp.Connection, *amqp.
 // until ctx ends. A lost connection is made again.
 func (p *amqpPeer) read(ctx context.Context, queue string, take func(letter)) {
 	for ctx.Err() == nil {
-		_ = p.readOnce(ctx, queue, take) // by the next try, or never
-		select {
-		case <-ctx.Done():
-		case <-time.After(100 * time.Millisecond):
-		}
+		_ = p.readOnce(ctx, queue, take)    // by the next try, or never
+		_ = wait(ctx, 100*time.Millisecond) // the loop looks at ctx
 	}
 }
 

@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -97,11 +98,7 @@ func printFaults(to io.Writer, rows []row) error {
 			continue
 		}
 		told[name] = true
-		copies := r.copies
-		if copies == "" {
-			copies = "none"
-		}
-		if _, err := fmt.Fprintf(to, "%s: faults: %s; duplicates: %s\n", name, r.faults, copies); err != nil {
+		if _, err := fmt.Fprintf(to, "%s: faults: %s; duplicates: %s\n", name, r.faults, cmp.Or(r.copies, "none")); err != nil {
 			return err
 		}
 	}

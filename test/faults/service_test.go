@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	pb "mqgateway/api/proto/gateway"
+	"mqgateway/test/gatewaytest"
 	"mqgateway/test/ports"
 )
 
@@ -55,8 +56,7 @@ func (s *service) start(t *testing.T) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.server, s.ended = grpc.NewServer(), make(chan struct{})
-	pb.RegisterMessageAsyncChannelServer(s.server, takes{service: s})
-	pb.RegisterMessageSyncChannelServer(s.server, answers{service: s})
+	gatewaytest.Register(s.server, s.handle)
 	go func(server *grpc.Server, ended chan struct{}) { defer close(ended); _ = server.Serve(listener) }(s.server, s.ended)
 }
 
@@ -117,7 +117,7 @@ func (s *service) callsInHand() int {
 }
 
 // handle does what a call asks for.
-func (s *service) handle(ctx context.Context, in *pb.ProtoMessage) error {
+func (s *service) handle(ctx context.Context, in *pb.ProtoMessage, _ bool) (*pb.ProtoMessage, error) {
 	headers, _ := metadata.FromIncomingContext(ctx)
 	authority := headers.Get(":authority")[0]
 	s.mu.Lock()
@@ -130,7 +130,7 @@ func (s *service) handle(ctx context.Context, in *pb.ProtoMessage) error {
 		s.inHand--
 	}()
 	if code != codes.OK {
-		return status.Error(code, "as the test wants it")
+		return nil, status.Error(code, "as the test wants it")
 	}
 	if frozen != nil {
 		select {
@@ -139,13 +139,13 @@ func (s *service) handle(ctx context.Context, in *pb.ProtoMessage) error {
 		}
 	}
 	if err := wait(ctx, between(pause[0], pause[1])); err != nil {
-		return err
+		return nil, err
 	}
 	s.met(in)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.handled[authority]++
-	return nil
+	return s.answer(in), nil
 }
 
 // between is a random time.
@@ -158,45 +158,10 @@ func between(least, most time.Duration) time.Duration {
 
 // wait lets time pass, or returns why ctx ended.
 func wait(ctx context.Context, pause time.Duration) error {
-	if pause <= 0 || ctx.Err() != nil {
-		return ctx.Err()
-	}
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// takes is the asynchronous channel.
-type takes struct {
-	pb.UnimplementedMessageAsyncChannelServer
-	service *service
-}
-
-// ProcessMessage implements the asynchronous channel.
-func (c takes) ProcessMessage(ctx context.Context, in *pb.ProtoMessage) (*pb.Heartbeat, error) {
-	if err := c.service.handle(ctx, in); err != nil {
-		return nil, err
-	}
-	return &pb.Heartbeat{Timestamp: time.Now().UnixMilli(), MessageId: in.GetMessageId()}, nil
-}
-
-// answers is the synchronous channel.
-type answers struct {
-	pb.UnimplementedMessageSyncChannelServer
-	service *service
-}
-
-// ProcessMessage implements the synchronous channel.
-func (c answers) ProcessMessage(ctx context.Context, in *pb.ProtoMessage) (*pb.ProtoMessage, error) {
-	if err := c.service.handle(ctx, in); err != nil {
-		return nil, err
-	}
-	return c.service.answer(in), nil
+	rest, cancel := context.WithTimeout(ctx, pause)
+	defer cancel()
+	<-rest.Done()
+	return ctx.Err()
 }
 
 // echo answers with the body of the request.

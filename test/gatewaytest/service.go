@@ -7,7 +7,6 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -53,8 +52,7 @@ func Serve(t testing.TB, address string) *Service {
 		t.Fatal(err)
 	}
 	s := &Service{Address: listener.Addr().String(), server: grpc.NewServer(), answer: echo}
-	pb.RegisterMessageAsyncChannelServer(s.server, asyncChannel{service: s})
-	pb.RegisterMessageSyncChannelServer(s.server, syncChannel{service: s})
+	Register(s.server, s.handle)
 	ended := make(chan struct{})
 	go func() { defer close(ended); _ = s.server.Serve(listener) }()
 	t.Cleanup(func() { s.Stop(); <-ended })
@@ -64,29 +62,9 @@ func Serve(t testing.TB, address string) *Service {
 // Stop ends the service before the test does.
 func (s *Service) Stop() { s.server.Stop() }
 
-// asyncChannel takes messages.
-type asyncChannel struct {
-	pb.UnimplementedMessageAsyncChannelServer
-	service *Service
-}
-
-// ProcessMessage implements the asynchronous channel.
-func (c asyncChannel) ProcessMessage(ctx context.Context, in *pb.ProtoMessage) (*pb.Heartbeat, error) {
-	if _, err := c.service.take(ctx, in, false); err != nil {
-		return nil, err
-	}
-	return &pb.Heartbeat{Timestamp: time.Now().UnixMilli(), MessageId: in.GetMessageId()}, nil
-}
-
-// syncChannel answers requests.
-type syncChannel struct {
-	pb.UnimplementedMessageSyncChannelServer
-	service *Service
-}
-
-// ProcessMessage implements the synchronous channel.
-func (c syncChannel) ProcessMessage(ctx context.Context, in *pb.ProtoMessage) (*pb.ProtoMessage, error) {
-	answer, err := c.service.take(ctx, in, true)
+// handle answers a call.
+func (s *Service) handle(ctx context.Context, in *pb.ProtoMessage, sync bool) (*pb.ProtoMessage, error) {
+	answer, err := s.take(ctx, in, sync)
 	if err != nil {
 		return nil, err
 	}
