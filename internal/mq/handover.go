@@ -132,10 +132,18 @@ func (w *sharedWay) handOver(ctx context.Context, in *flow.Message, owner string
 	return err
 }
 
-// spread lets all instances have a look at a reply that is late here.
+// spread lets all instances have a look at a reply that is late here. A queue of theirs
+// that refuses it is not waited for: hardly any such reply is waited for at all.
 func (w *sharedWay) spread(ctx context.Context, in *flow.Message) error {
-	m := w.noted(in, kindSpread, "")
-	if err := w.insist(ctx, func() error { return w.broadcast(ctx, &m) }); errors.Is(err, errGivenBack) {
+	m, start := w.noted(in, kindSpread, ""), time.Now()
+	err := w.insist(ctx, func() error {
+		err := w.broadcast(ctx, &m)
+		if errors.Is(err, ErrNacked) && time.Since(start) >= claimWait {
+			return nil
+		}
+		return err
+	})
+	if errors.Is(err, errGivenBack) {
 		return err
 	}
 	w.group.shared.requester.count.replies[replyLate].Inc()

@@ -688,6 +688,11 @@ func TestReplyThatIsClaimedNeedNotReachAll(t *testing.T) {
 		if questions := len(s.kinds()) - 1; questions != 3 {
 			t.Errorf("questions = %d, want one to each instance", questions)
 		}
+		late := s.instances[0].call(t.Context(), flow.Message{ID: "m-2"})
+		<-late.done
+		s.reply(flow.Message{CorrelID: "m-2"})
+		time.Sleep(3 * time.Second)
+		s.want(t, "late 1, asked 1", "matched 1", "")
 	})
 }
 
