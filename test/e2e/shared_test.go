@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 	"google.golang.org/grpc/codes"
@@ -82,6 +83,24 @@ func TestRightsThatSharedRepliesTake(t *testing.T) {
 	send(t, r, amqp.Publishing{CorrelationId: r.CorrelationId, Body: []byte("reply")})
 	wantReply(t, ended, "reply")
 	e.take(sharedQueue + ".UNCLAIMED")
+}
+
+// In a cluster, quorum queues outlive a node.
+func TestQueuesOfInstancesThatAnOperatorMade(t *testing.T) {
+	t.Parallel()
+	vhost := rabbittest.Shared(t).VHost(t)
+	for i := range sharedInstances {
+		arguments := amqp.Table{"x-queue-type": "quorum", "x-message-ttl": int64(gatewaytest.Patience / time.Millisecond)}
+		if _, err := vhost.Channel(t).QueueDeclare(fmt.Sprintf("REPLIES.GW.5dddcc6455.pod%02d", i+1), true, false, false, false, arguments); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f := startFleet(t, vhost, "SHARED_SINGLE", gatewaytest.Patience)
+	for _, f.habit = range []habit{calledByTag, calledByID} {
+		if n := f.calls(t, func(i int) bool { return i < 200 }); n.replied.Load() != 200 {
+			t.Errorf("%s: %v, want a reply to each of 200 calls", f.habit.name, n)
+		}
+	}
 }
 
 // What instances exchange replies by is made again when it is lost, while calls wait.
