@@ -215,6 +215,26 @@ func TestDisabledManagerIsLeftAlone(t *testing.T) {
 	})
 }
 
+// TestMaintenanceOfADisabledManagerIsNotLogged: nobody tries to reach it.
+func TestMaintenanceOfADisabledManagerIsNotLogged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		broker := newPaced(0)
+		b, stop := several(mq.HealthConfig{}, broker)
+		defer stop()
+		b.managers.SetDisabled([]string{"M0"})
+		broker.refuse(errCut)
+		synctest.Wait()
+		if got := b.logged.count("manager is down"); got != 0 {
+			t.Errorf("the log says %d times that a disabled manager is down, and tried", got)
+		}
+		b.managers.SetDisabled(nil)
+		synctest.Wait()
+		if got := b.logged.count("manager is down; trying until it answers"); got != 1 {
+			t.Errorf("the log says %d times that the enabled manager is down, want once", got)
+		}
+	})
+}
+
 func TestWhatMetricsTellOfManagers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, stop := several(mq.HealthConfig{}, newPaced(0), newPaced(0))

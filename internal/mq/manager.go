@@ -233,6 +233,14 @@ func (m *Manager) set(s State) {
 	if old.Status == s.Status && (old.Err != nil) == (s.Err != nil) {
 		return
 	}
+	if !m.Disabled() { // else nobody waits for it
+		m.tell(s)
+	}
+	m.changed.broadcast()
+}
+
+// tell logs a state.
+func (m *Manager) tell(s State) {
 	switch s.Status {
 	case Up:
 		m.log.Info("manager is up")
@@ -243,7 +251,6 @@ func (m *Manager) set(s State) {
 			m.log.Warn("manager is down; trying until it answers", "err", s.Err)
 		}
 	}
-	m.changed.broadcast()
 }
 
 // signal wakes everybody who waits for a change.
