@@ -155,6 +155,7 @@ func (l *link) options(s *session, dialer *dialer) nats.Options {
 	opts.AsyncErrorCB = func(_ *nats.Conn, _ *nats.Subscription, err error) { s.refusal.Store(&err) }
 	if opts.InProcessServer == nil {
 		opts.CustomDialer = dialer
+		opts.FlusherTimeout = opts.Timeout // All wait for who writes.
 	}
 	return opts
 }
@@ -193,7 +194,20 @@ func (d *dialer) Dial(network, address string) (net.Conn, error) {
 		return nil, err
 	}
 	d.release = append(d.release, context.AfterFunc(d.ctx, func() { _ = conn.Close() }))
-	return conn, nil
+	return breaking{conn}, nil
+}
+
+// breaking is a connection that ends when something can't be written. The client goes on
+// with one of which nothing has been written, and lets each publish wait for its turn to
+// fail.
+type breaking struct{ net.Conn }
+
+func (c breaking) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	if err != nil {
+		_ = c.Close()
+	}
+	return n, err
 }
 
 // done lets go of the connections: from now on they end by their owner.
