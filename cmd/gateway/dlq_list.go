@@ -76,7 +76,9 @@ func (s *dlqSession) list(cmd *cobra.Command, filter *letterFilter, limit int) (
 			}
 			return nil
 		})
-		s.summarise(q, read, len(rows)-before)
+		if err == nil {
+			s.summarise(q, read, len(rows)-before)
+		}
 		return err
 	})
 	return rows, errors.Join(err, reading)
