@@ -61,6 +61,7 @@ func (n *Node) configure(settings []string) error {
 management.tcp.ip = 127.0.0.1
 management.tcp.port = %d
 log.file.level = warning
+handshake_timeout = 60000
 %s
 `, loopback(n.port), n.httpPort, strings.Join(settings, "\n"))
 	return errors.Join(
@@ -91,7 +92,8 @@ func (n *Node) environment() []string {
 		// the one that was started.
 		"RABBITMQ_ALLOW_INPUT=true",
 		"RABBITMQ_SCHEDULER_BIND_TYPE=u",
-		"RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=-kernel inet_dist_use_interface {127,0,0,1}",
+		// Quorum queues look every five seconds otherwise whether they have expired.
+		"RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=-kernel inet_dist_use_interface {127,0,0,1} -rabbit quorum_tick_interval 500",
 	}
 }
 
