@@ -103,11 +103,11 @@ func answer(d *mq.Delivery) (flow.Address, *flow.Message) {
 // respond answers requests until the test ends, by a broker of its own.
 func (f *fixture) respond(queue string) {
 	f.Helper()
-	b, ctx := f.open(), f.ctx()
+	b := f.open()
 	s := f.subscribe(b, queue, 32)
 	wait := f.work(s, 8, func(d *mq.Delivery) {
 		address, reply := answer(d)
-		if err := b.Publish(ctx, address, reply); err != nil {
+		if err := b.Publish(context.Background(), address, reply); err != nil {
 			f.Errorf("replying to %q: %v", d.Message.ID, err)
 		}
 		_ = d.Settle(mq.Ack) // the test may be at its end
