@@ -101,24 +101,31 @@ func checkFrames(t *testing.T, c *channel, want ...string) {
 	}
 }
 
+// No time passes in these tests but where they sleep: the timer would send on its own
+// what a slow test has not completed yet.
+
 func TestAckAtOnceWhenNothingIsInWork(t *testing.T) {
-	c := newChannel()
-	a := newAcks(c, 128)
-	receive(c, a, 1)
-	settle(t, a, mq.Ack, 1)
-	receive(c, a, 2)
-	settle(t, a, mq.Ack, 2, 3)
-	checkFrames(t, c, "ack 1 false", "ack 3 true")
+	synctest.Test(t, func(t *testing.T) {
+		c := newChannel()
+		a := newAcks(c, 128)
+		receive(c, a, 1)
+		settle(t, a, mq.Ack, 1)
+		receive(c, a, 2)
+		settle(t, a, mq.Ack, 2, 3)
+		checkFrames(t, c, "ack 1 false", "ack 3 true")
+	})
 }
 
 func TestAckWhenRunIsComplete(t *testing.T) {
-	c := newChannel()
-	a := newAcks(c, 16) // runs of 4
-	receive(c, a, 6)
-	settle(t, a, mq.Ack, 1, 3, 2)
-	checkFrames(t, c)
-	settle(t, a, mq.Ack, 4)
-	checkFrames(t, c, "ack 4 true")
+	synctest.Test(t, func(t *testing.T) {
+		c := newChannel()
+		a := newAcks(c, 16) // runs of 4
+		receive(c, a, 6)
+		settle(t, a, mq.Ack, 1, 3, 2)
+		checkFrames(t, c)
+		settle(t, a, mq.Ack, 4)
+		checkFrames(t, c, "ack 4 true")
+	})
 }
 
 func TestAckByTimer(t *testing.T) {
@@ -152,21 +159,25 @@ func TestIslandsAreAckedAlone(t *testing.T) {
 }
 
 func TestManyIslandsDoNotWait(t *testing.T) {
-	c := newChannel()
-	a := newAcks(c, 8) // holds 2 back
-	receive(c, a, 8)
-	settle(t, a, mq.Ack, 2, 5)
-	checkFrames(t, c, "ack 2 false", "ack 5 false")
+	synctest.Test(t, func(t *testing.T) {
+		c := newChannel()
+		a := newAcks(c, 8) // holds 2 back
+		receive(c, a, 8)
+		settle(t, a, mq.Ack, 2, 5)
+		checkFrames(t, c, "ack 2 false", "ack 5 false")
+	})
 }
 
 // A tag that was refused is unknown to the broker: a run must not end with it.
 func TestRunDoesNotNameRefusedTag(t *testing.T) {
-	c := newChannel()
-	a := newAcks(c, 128)
-	receive(c, a, 3)
-	settle(t, a, mq.Ack, 1, 2)
-	settle(t, a, mq.Retry, 3)
-	checkFrames(t, c, "reject 3 true", "ack 2 true")
+	synctest.Test(t, func(t *testing.T) {
+		c := newChannel()
+		a := newAcks(c, 128)
+		receive(c, a, 3)
+		settle(t, a, mq.Ack, 1, 2)
+		settle(t, a, mq.Retry, 3)
+		checkFrames(t, c, "reject 3 true", "ack 2 true")
+	})
 }
 
 func TestOutcomesOnTheWire(t *testing.T) {
@@ -190,41 +201,47 @@ func TestOutcomesOnTheWire(t *testing.T) {
 }
 
 func TestSettledTwice(t *testing.T) {
-	c := newChannel()
-	a := newAcks(c, 128)
-	receive(c, a, 2)
-	settle(t, a, mq.Ack, 1)
-	if err := a.settle(1, mq.Ack); !errors.Is(err, errSettled) {
-		t.Errorf("second settle = %v, want %v", err, errSettled)
-	}
-	settle(t, a, mq.Ack, 2)
-	checkFrames(t, c, "ack 2 true")
+	synctest.Test(t, func(t *testing.T) {
+		c := newChannel()
+		a := newAcks(c, 128)
+		receive(c, a, 2)
+		settle(t, a, mq.Ack, 1)
+		if err := a.settle(1, mq.Ack); !errors.Is(err, errSettled) {
+			t.Errorf("second settle = %v, want %v", err, errSettled)
+		}
+		settle(t, a, mq.Ack, 2)
+		checkFrames(t, c, "ack 2 true")
+	})
 }
 
 func TestAcksClose(t *testing.T) {
-	c := newChannel()
-	a := newAcks(c, 128)
-	receive(c, a, 4)
-	settle(t, a, mq.Ack, 1, 3)
-	a.close()
-	checkFrames(t, c, "ack 1 false", "ack 3 false")
-	if err := a.settle(2, mq.Ack); !errors.Is(err, mq.ErrStale) {
-		t.Errorf("settle after close = %v, want %v", err, mq.ErrStale)
-	}
-	checkFrames(t, c, "ack 1 false", "ack 3 false")
+	synctest.Test(t, func(t *testing.T) {
+		c := newChannel()
+		a := newAcks(c, 128)
+		receive(c, a, 4)
+		settle(t, a, mq.Ack, 1, 3)
+		a.close()
+		checkFrames(t, c, "ack 1 false", "ack 3 false")
+		if err := a.settle(2, mq.Ack); !errors.Is(err, mq.ErrStale) {
+			t.Errorf("settle after close = %v, want %v", err, mq.ErrStale)
+		}
+		checkFrames(t, c, "ack 1 false", "ack 3 false")
+	})
 }
 
 func TestAcksOfLostChannel(t *testing.T) {
-	c := newChannel()
-	c.err = errors.New("closed")
-	a := newAcks(c, 128)
-	receive(c, a, 2)
-	for tag := range uint64(2) {
-		if err := a.settle(tag+1, mq.Reject); !errors.Is(err, mq.ErrStale) {
-			t.Errorf("settle = %v, want %v", err, mq.ErrStale)
+	synctest.Test(t, func(t *testing.T) {
+		c := newChannel()
+		c.err = errors.New("closed")
+		a := newAcks(c, 128)
+		receive(c, a, 2)
+		for tag := range uint64(2) {
+			if err := a.settle(tag+1, mq.Reject); !errors.Is(err, mq.ErrStale) {
+				t.Errorf("settle = %v, want %v", err, mq.ErrStale)
+			}
 		}
-	}
-	checkFrames(t, c, "reject 1 false")
+		checkFrames(t, c, "reject 1 false")
+	})
 }
 
 // Whatever the order in which deliveries are settled, and whenever the timer

@@ -72,11 +72,11 @@ func TestGroupGoesWithItsLastQueue(t *testing.T) {
 	if _, err := v.Channel(t).QueueDelete("q", false, false, false); err != nil {
 		t.Fatal(err)
 	}
-	var gone *amqp.Error
-	err := v.Channel(t).ExchangeDeclarePassive("group", amqp.ExchangeFanout, true, true, false, false, nil)
-	if !errors.As(err, &gone) || gone.Code != amqp.NotFound {
-		t.Errorf("looking for the exchange = %v, want that it is gone", err)
-	}
+	eventually(t, "the exchange is gone", func() bool {
+		var gone *amqp.Error
+		err := v.Channel(t).ExchangeDeclarePassive("group", amqp.ExchangeFanout, true, true, false, false, nil)
+		return errors.As(err, &gone) && gone.Code == amqp.NotFound
+	})
 	join()
 	if err := b.Broadcast(within(t), "group", &flow.Message{}); err != nil {
 		t.Errorf("Broadcast() to a group that is made again = %v", err)

@@ -14,10 +14,12 @@ import (
 
 // Broker is one RabbitMQ broker: a node, or a cluster with several addresses.
 type Broker struct {
-	manager        string
-	instance       string
-	confirmTimeout time.Duration
-	silence        time.Duration
+	manager          string
+	instance         string
+	confirmTimeout   time.Duration
+	handshakeTimeout time.Duration
+	closeTimeout     time.Duration
+	silence          time.Duration
 
 	consuming  lazy[session]
 	publishing lazy[session]
@@ -63,8 +65,11 @@ func Open(cfg Config) (*Broker, error) {
 	}
 	b := &Broker{
 		manager: cmp.Or(cfg.Manager, ManagerID(cfg.Addresses[0])), instance: cfg.Instance,
-		confirmTimeout: cmp.Or(cfg.ConfirmTimeout, defaultConfirmTimeout), silence: cmp.Or(cfg.Silence, defaultSilence),
-		states: newStates(),
+		confirmTimeout:   cmp.Or(cfg.ConfirmTimeout, defaultConfirmTimeout),
+		handshakeTimeout: cmp.Or(cfg.HandshakeTimeout, defaultHandshakeTimeout),
+		closeTimeout:     cmp.Or(cfg.CloseTimeout, defaultCloseTimeout),
+		silence:          cmp.Or(cfg.Silence, defaultSilence),
+		states:           newStates(),
 	}
 	b.connectBy(addresses)
 	return b, nil

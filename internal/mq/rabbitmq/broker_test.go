@@ -116,17 +116,21 @@ func TestNodeInTrouble(t *testing.T) {
 }
 
 func testBlocked(t *testing.T, v *rabbittest.VHost) {
-	b := open(t, v, func(c *rabbitmq.Config) { c.ConfirmTimeout = time.Second })
+	b := open(t, v)
 	put(t, v, "q", 2)
 	sub := subscribe(t, b, "q", 1)
 	publish(t, b, "q", &flow.Message{ID: "before"})
 	v.Node.SetMemoryAlarm(t, true)
 	// The broker tells only who publishes, when it has the first message.
-	if err := b.Publish(within(t), toQueue("q"), &flow.Message{ID: "caught"}); err != nil && !errors.Is(err, mq.ErrUnknown) {
-		t.Errorf("first publish into the alarm: %v, want none or %v", err, mq.ErrUnknown)
-	}
+	ctx, giveUp := context.WithCancel(t.Context())
+	caught := make(chan error)
+	go func() { caught <- b.Publish(ctx, toQueue("q"), &flow.Message{ID: "caught"}) }()
 	if s := awaitState(t, b, mq.Blocked); s.Err == nil || !strings.Contains(s.Err.Error(), "memory") {
 		t.Errorf("blocked because of %v, want memory", s.Err)
+	}
+	giveUp()
+	if err := <-caught; err != nil && !errors.Is(err, mq.ErrUnknown) {
+		t.Errorf("first publish into the alarm: %v, want none or %v", err, mq.ErrUnknown)
 	}
 	err := b.Publish(within(t), toQueue("q"), &flow.Message{ID: "refused"})
 	if err == nil || errors.Is(err, mq.ErrUnknown) || !strings.Contains(err.Error(), "nothing was sent") || !strings.Contains(err.Error(), "memory") {
@@ -156,21 +160,27 @@ func testBlocked(t *testing.T, v *rabbittest.VHost) {
 
 // A broker that is frozen: publishes end in time, and the connection is given up.
 func testPaused(t *testing.T, v *rabbittest.VHost) {
+	hasty, patient := open(t, v, func(c *rabbitmq.Config) { c.ConfirmTimeout = 300 * time.Millisecond }), open(t, v)
 	b := open(t, v, func(c *rabbitmq.Config) {
-		c.ConfirmTimeout = 300 * time.Millisecond
 		host, port := hostPort(t, v.Node.Address())
 		c.Addresses = []mq.ConnectionConfig{{Hostname: []string{host}, Port: port, VirtualHost: v.Name, Heartbeat: 2 * time.Second}}
 	})
+	confirmed(t, hasty, "q")
+	publish(t, patient, "q", &flow.Message{})
 	publish(t, b, "q", &flow.Message{})
 	awaitState(t, b, mq.Up)
 	v.Node.Pause(t)
 	defer v.Node.Resume(t)
-	if err := b.Publish(within(t), toQueue("q"), &flow.Message{}); !errors.Is(err, mq.ErrUnknown) {
-		t.Errorf("publish by the confirm timeout: %v, want %v", err, mq.ErrUnknown)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	time.AfterFunc(10*time.Millisecond, cancel)
-	if err := b.Publish(ctx, toQueue("q"), &flow.Message{}); !errors.Is(err, mq.ErrUnknown) || !errors.Is(err, context.Canceled) {
+	eventually(t, "a publish ends by the confirm timeout", func() bool {
+		err := hasty.Publish(within(t), toQueue("q"), &flow.Message{})
+		return errors.Is(err, mq.ErrUnknown) && strings.Contains(err.Error(), "no confirm within 300ms")
+	})
+	ctx, giveUp := context.WithCancel(t.Context())
+	given := make(chan error)
+	go func() { given <- patient.Publish(ctx, toQueue("q"), &flow.Message{}) }()
+	eventually(t, "a message is on its way", func() bool { return patient.InFlight() == 1 })
+	giveUp()
+	if err := <-given; !errors.Is(err, mq.ErrUnknown) || !errors.Is(err, context.Canceled) {
 		t.Errorf("publish by the context: %v, want %v and %v", err, mq.ErrUnknown, context.Canceled)
 	}
 	// Writers fill all buffers, and the end of the connection must free them.
@@ -197,7 +207,7 @@ func testPaused(t *testing.T, v *rabbittest.VHost) {
 func testFull(t *testing.T, v *rabbittest.VHost) {
 	declare(t, v, "full")
 	b := open(t, v, func(c *rabbitmq.Config) { c.ConfirmTimeout = 2 * time.Second })
-	publish(t, b, "full", &flow.Message{})
+	sent := confirmed(t, b, "full")
 	shared := b.SharedChannel()
 	v.Node.Pause(t)
 	defer v.Node.Resume(t)
@@ -220,10 +230,10 @@ func testFull(t *testing.T, v *rabbittest.VHost) {
 		t.Errorf("%d messages are told to be unknown and %d not to be sent, want some of both", unknown, unsent)
 	}
 	v.Node.Resume(t)
-	eventually(t, "the messages come that may have been sent", func() bool { return v.Messages(t, "full") >= unknown+1 })
-	publish(t, b, "full", &flow.Message{})
-	if got := v.Messages(t, "full"); got != unknown+2 {
-		t.Errorf("%d messages in the queue, want %d: none comes that was not sent", got, unknown+2)
+	sent += unknown + confirmed(t, b, "full")
+	eventually(t, "the messages come that may have been sent", func() bool { return v.Messages(t, "full") >= sent })
+	if got := v.Messages(t, "full"); got != sent {
+		t.Errorf("%d messages in the queue, want %d: none comes that was not sent", got, sent)
 	}
 	if b.SharedChannel() != shared {
 		t.Error("the connection was given up before its time")

@@ -23,18 +23,25 @@ type Config struct {
 	Instance string
 	// ConfirmTimeout is how long a publish waits for the broker's answer. 0 means 5s.
 	ConfirmTimeout time.Duration
+	// HandshakeTimeout is how long the broker may take to let us in. 0 means 10s.
+	HandshakeTimeout time.Duration
+	// CloseTimeout is how long the broker may take to answer a close. A gateway that
+	// stops waits for it twice, when its messages have been settled. 0 means 3s.
+	CloseTimeout time.Duration
 	// Silence is how long nothing may come from a queue until it is looked up,
 	// whether the broker still knows that it is read. 0 means 30s.
 	Silence time.Duration
 }
 
 const (
-	defaultConfirmTimeout = 5 * time.Second
-	defaultSilence        = 30 * time.Second
-	defaultHeartbeat      = 10 * time.Second
-	defaultPort           = 5672
-	defaultUser           = "guest"
-	maxHeartbeat          = (1<<16 - 1) * time.Second
+	defaultConfirmTimeout   = 5 * time.Second
+	defaultHandshakeTimeout = 10 * time.Second
+	defaultCloseTimeout     = 3 * time.Second
+	defaultSilence          = 30 * time.Second
+	defaultHeartbeat        = 10 * time.Second
+	defaultPort             = 5672
+	defaultUser             = "guest"
+	maxHeartbeat            = (1<<16 - 1) * time.Second
 )
 
 // ManagerID is the id of the broker that an entry names: its queueManager, else

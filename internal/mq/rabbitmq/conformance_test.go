@@ -54,7 +54,6 @@ func receivedAs(v any) any {
 
 func (h harness) Open(t testing.TB) mq.Broker {
 	return open(t, h.VHost, func(c *rabbitmq.Config) {
-		c.ConfirmTimeout = limit
 		c.Silence = time.Second // the broker does not always tell that a queue was deleted
 	})
 }

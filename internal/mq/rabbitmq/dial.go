@@ -14,8 +14,7 @@ import (
 )
 
 const (
-	connectTimeout   = 5 * time.Second
-	handshakeTimeout = 10 * time.Second
+	connectTimeout = 5 * time.Second
 	// nextAddressAfter is how long one address may take before the next one is tried
 	// beside it. It is longer than a broker under load takes to answer, and short
 	// enough that several addresses that hang fit into a [Config.ConfirmTimeout].
@@ -94,13 +93,13 @@ func joined(first, second error) error {
 
 // connect opens one connection, with a network connection of ours under it.
 func (b *Broker) connect(ctx context.Context, a address, purpose string) (*session, error) {
-	conn, raw, err := dialNetwork(ctx, a)
+	conn, raw, err := b.dialNetwork(ctx, a)
 	if err != nil {
 		return nil, err
 	}
 	socket := newSocket(conn, raw, writeTimeout)
 	b.tasks.group.Go(socket.write)
-	_ = socket.SetDeadline(time.Now().Add(handshakeTimeout)) // the library lifts it
+	_ = socket.SetDeadline(time.Now().Add(b.handshakeTimeout)) // the library lifts it
 	stop := context.AfterFunc(ctx, socket.kill)
 	client, err := amqp.Open(socket, b.clientConfig(a, purpose))
 	if !stop() {
@@ -115,13 +114,13 @@ func (b *Broker) connect(ctx context.Context, a address, purpose string) (*sessi
 
 // dialNetwork connects, with TLS where the address asks for it; raw is the
 // connection below TLS.
-func dialNetwork(ctx context.Context, a address) (conn, raw net.Conn, err error) {
+func (b *Broker) dialNetwork(ctx context.Context, a address) (conn, raw net.Conn, err error) {
 	dialer := net.Dialer{Timeout: connectTimeout, KeepAliveConfig: keepAlive, Control: limitUnacknowledged(writeTimeout)}
 	raw, err = dialer.DialContext(ctx, "tcp", a.String())
 	if err != nil || !a.tls {
 		return raw, raw, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, b.handshakeTimeout)
 	defer cancel()
 	secure := tls.Client(raw, &tls.Config{ServerName: a.host, MinVersion: tls.VersionTLS12})
 	if err := secure.HandshakeContext(ctx); err != nil {

@@ -22,6 +22,15 @@ func (b *Broker) SharedChannel() any {
 	return nil
 }
 
+// InFlight is how many publishes on that channel wait for their confirms.
+func (b *Broker) InFlight() int {
+	w, ok := b.SharedChannel().(*window)
+	if !ok {
+		return 0
+	}
+	return len(w.all) - len(w.places)
+}
+
 // PublishUnchecked publishes what the guards would refuse.
 func (b *Broker) PublishUnchecked(ctx context.Context, to flow.Address, p *amqp.Publishing) error {
 	s, err := b.publishing.get(ctx)

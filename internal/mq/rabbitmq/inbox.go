@@ -165,7 +165,7 @@ func (i *inbox) Close() error { return i.close() }
 
 func (i *inbox) hangUp() error {
 	close(i.closed)
-	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), i.session.broker.closeTimeout)
 	defer cancel()
 	if i.session.blockade() != nil {
 		cancel() // no answer comes until the broker has recovered

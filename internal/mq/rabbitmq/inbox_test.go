@@ -155,7 +155,7 @@ func TestInboxBlamesNobody(t *testing.T) {
 	b := open(t, v)
 	for range 5 {
 		i := openInbox(t, b)
-		ctx := within(t)
+		ctx := t.Context()
 		var group sync.WaitGroup
 		for n := range 64 {
 			group.Go(func() {
@@ -187,19 +187,19 @@ func TestInboxFindsExchanges(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	i, ctx := openInbox(t, open(t, v)), within(t)
+	i := openInbox(t, open(t, v))
 	var group sync.WaitGroup
 	for n := range 200 {
 		group.Go(func() {
 			m := &flow.Message{ID: fmt.Sprint(n), ReplyTo: i.Address()}
-			if err := i.Publish(ctx, flow.Address{Exchange: exchanges[n%len(exchanges)]}, m); err != nil {
+			if err := i.Publish(t.Context(), flow.Address{Exchange: exchanges[n%len(exchanges)]}, m); err != nil {
 				t.Errorf("Publish() = %v", err)
 			}
 		})
 	}
 	var seen []string
 	for range 200 {
-		m, err := i.Receive(ctx)
+		m, err := i.Receive(within(t))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -2,6 +2,7 @@ package rabbitmq_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"testing"
 	"time"
@@ -22,15 +23,17 @@ func TestMain(m *testing.M) {
 
 const manager = "QM1"
 
-// limit bounds every wait of the tests.
-const limit = 30 * time.Second
+// limit bounds every wait of the tests. Machines that run them stand still at times.
+const limit = time.Minute
 
-// open makes a broker on a virtual host. It is closed at the end of the test.
+// open makes a broker on a virtual host, which waits as long as the tests do unless
+// an option says otherwise. It is closed at the end of the test.
 func open(t testing.TB, v *rabbittest.VHost, options ...func(*rabbitmq.Config)) *rabbitmq.Broker {
 	t.Helper()
 	cfg := rabbitmq.Config{
 		Manager: manager, Instance: "gateway-1",
-		Addresses: []mq.ConnectionConfig{{URI: secret.URI(v.URI())}},
+		Addresses:      []mq.ConnectionConfig{{URI: secret.URI(v.URI())}},
+		ConfirmTimeout: limit, HandshakeTimeout: limit, CloseTimeout: limit,
 	}
 	for _, o := range options {
 		o(&cfg)
@@ -88,6 +91,20 @@ func publish(t testing.TB, b *rabbitmq.Broker, queue string, m *flow.Message) {
 	if err := b.Publish(within(t), toQueue(queue), m); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// confirmed publishes, by a broker that waits for a short time, until one message is
+// confirmed. It returns how many were sent for that.
+func confirmed(t testing.TB, b *rabbitmq.Broker, queue string) (sent int) {
+	t.Helper()
+	eventually(t, "a message is confirmed", func() bool {
+		err := b.Publish(within(t), toQueue(queue), &flow.Message{})
+		if err == nil || errors.Is(err, mq.ErrUnknown) {
+			sent++
+		}
+		return err == nil
+	})
+	return sent
 }
 
 // put publishes n messages as a foreign program would.

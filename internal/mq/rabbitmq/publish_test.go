@@ -31,7 +31,6 @@ type publishers struct {
 // publishGood starts n publishers whose every message must be confirmed.
 func publishGood(t *testing.T, b *rabbitmq.Broker, queue string, n int) *publishers {
 	p := &publishers{t: t, stopped: make(chan struct{})}
-	ctx := within(t)
 	for range n {
 		p.done.Go(func() {
 			for {
@@ -40,7 +39,7 @@ func publishGood(t *testing.T, b *rabbitmq.Broker, queue string, n int) *publish
 					return
 				default:
 				}
-				err := b.Publish(ctx, toQueue(queue), &flow.Message{ID: "good", Body: []byte("good")})
+				err := b.Publish(t.Context(), toQueue(queue), &flow.Message{ID: "good", Body: []byte("good")})
 				if err != nil {
 					p.failed.Add(1)
 					t.Errorf("a good message: %v", err)
@@ -284,7 +283,7 @@ func TestReturnsWithRepeatedIDs(t *testing.T) {
 	b := open(t, v)
 	good := publishGood(t, b, "q", 16)
 	var group sync.WaitGroup
-	ctx := within(t)
+	ctx := t.Context()
 	for range 16 {
 		group.Go(func() {
 			for range 50 {
@@ -314,7 +313,7 @@ func TestNothingReturnedIsConfirmed(t *testing.T) {
 	b := open(t, v)
 	var group sync.WaitGroup
 	var sent, returned atomic.Int64
-	ctx := within(t)
+	ctx := t.Context()
 	stop := make(chan struct{})
 	for range 16 {
 		group.Go(func() {
@@ -358,7 +357,7 @@ func TestExchangeDeletedUnderLoad(t *testing.T) {
 	ch := v.Channel(t)
 	b := open(t, v)
 	good := publishGood(t, b, "q", 8)
-	ctx := within(t)
+	ctx := t.Context()
 	for round := range 5 {
 		if err := errors.Join(ch.ExchangeDeclare("x", "fanout", true, false, false, false, nil), ch.QueueBind("q", "", "x", false, nil)); err != nil {
 			t.Fatal(err)

@@ -13,14 +13,9 @@ import (
 	"mqgateway/internal/mq"
 )
 
-const (
-	// closeTimeout is how long the broker may take to answer a close. A gateway that
-	// stops waits for it twice, when its messages have been settled.
-	closeTimeout = 3 * time.Second
-	// maxThrowAway bounds the channels that are open for one question each: a
-	// connection has 2047.
-	maxThrowAway = 16
-)
+// maxThrowAway bounds the channels that are open for one question each: a
+// connection has 2047.
+const maxThrowAway = 16
 
 // session is one connection while it lives. Nothing of it is used on another.
 type session struct {
@@ -127,9 +122,9 @@ func blockedError(reason string) error {
 func (s *session) close() {
 	s.closing.Store(true)
 	if s.blockade() == nil {
-		hard := time.AfterFunc(closeTimeout, s.socket.kill)
+		hard := time.AfterFunc(s.broker.closeTimeout, s.socket.kill)
 		defer hard.Stop()
-		_ = s.conn.CloseDeadline(time.Now().Add(closeTimeout))
+		_ = s.conn.CloseDeadline(time.Now().Add(s.broker.closeTimeout))
 	}
 	s.socket.kill()
 	<-s.lost

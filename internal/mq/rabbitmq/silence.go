@@ -56,7 +56,7 @@ func (s *subscription) watch(cancels <-chan string, silence time.Duration) {
 // in a row: a quorum queue without a leader tells of none, too, for a moment.
 // Deliveries in work would be repeated for nothing then, and are waited for.
 func (s *subscription) look(unreadBefore bool) (unread bool) {
-	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), s.session.broker.closeTimeout)
 	defer cancel()
 	queue, err := s.session.lookUp(ctx, s.queue)
 	switch {
@@ -76,7 +76,7 @@ func (s *subscription) look(unreadBefore bool) (unread bool) {
 // look tries again.
 func (s *subscription) forget(reason error) {
 	s.forgotten.Store(&reason)
-	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), s.session.broker.closeTimeout)
 	defer cancel()
 	if err := s.call(ctx, func() error { return s.ch.Cancel(s.tag, false) }); err != nil {
 		s.forgotten.Store(nil)

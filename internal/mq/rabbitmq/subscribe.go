@@ -163,7 +163,7 @@ func (s *subscription) Cancel(ctx context.Context) error {
 func (s *subscription) Close() error {
 	s.cancelled.Store(true)
 	s.acks.close()
-	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), s.session.broker.closeTimeout)
 	defer cancel()
 	if err := s.call(ctx, s.ch.Close); err != nil && !s.ch.IsClosed() {
 		return fmt.Errorf("closing the subscription to %q: %w", s.queue, err)

@@ -77,7 +77,7 @@ func TestDeclare(t *testing.T) {
 func work(t *testing.T, v *rabbittest.VHost, b *rabbitmq.Broker, workers, prefetch int, outcome func(d *mq.Delivery) mq.Outcome) {
 	t.Helper()
 	sub := subscribe(t, b, "q", prefetch)
-	ctx, cancel := context.WithCancel(within(t))
+	ctx, cancel := context.WithCancel(t.Context())
 	var group sync.WaitGroup
 	for range workers {
 		group.Go(func() {
