@@ -1,10 +1,12 @@
 package jetstream_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"net"
 	"net/http/httptest"
 	"strings"
@@ -20,10 +22,12 @@ import (
 	"mqgateway/internal/secret"
 )
 
-// openAt opens a broker of one address that ends with the test.
+// openAt opens a broker of one address that ends with the test. It waits as long as
+// tests do unless the configuration says otherwise.
 func openAt(t testing.TB, cfg jetstream.Config, c mq.ConnectionConfig) *jetstream.Broker {
 	t.Helper()
 	cfg.Addresses = append(cfg.Addresses, c)
+	cfg.ConfirmTimeout = cmp.Or(cfg.ConfirmTimeout, patience)
 	broker, err := jetstream.Open(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -40,7 +44,7 @@ func TestWhyAServerCannotBeUsed(t *testing.T) {
 		cfg  jetstream.Config
 		want string
 	}{
-		{"no JetStream", func(o *server.Options) { o.JetStream = false }, jetstream.Config{ConfirmTimeout: time.Second}, "JetStream"},
+		{"no JetStream", func(o *server.Options) { o.JetStream = false }, jetstream.Config{}, "JetStream"},
 		{"wrong password", func(o *server.Options) { o.Username, o.Password = "user", "other" }, jetstream.Config{}, "Authorization"},
 		{"max_payload", func(o *server.Options) { o.MaxPayload = 1000 }, jetstream.Config{MaxMessage: 1001}, "max_payload"},
 		{
@@ -58,13 +62,14 @@ func TestWhyAServerCannotBeUsed(t *testing.T) {
 			t.Parallel()
 			e := startExternal(t, tt.opts)
 			uri := secret.URI(strings.Replace(e.url(), "//", "//user:pass-word@", 1))
-			err := openAt(t, tt.cfg, mq.ConnectionConfig{URI: uri}).Check(t.Context())
-			if err == nil || !strings.Contains(err.Error(), tt.want) {
-				t.Fatalf("Check() = %v, want an error about %s", err, tt.want)
-			}
-			if strings.Contains(err.Error(), "pass-word") {
-				t.Errorf("error %q tells the password", err)
-			}
+			broker := openAt(t, tt.cfg, mq.ConnectionConfig{URI: uri})
+			eventually(t, "Check() is an error about "+tt.want, func() bool {
+				err := broker.Check(t.Context())
+				if strings.Contains(fmt.Sprint(err), "pass-word") {
+					t.Fatalf("error %q tells the password", err)
+				}
+				return err != nil && strings.Contains(err.Error(), tt.want)
+			})
 		})
 	}
 }
@@ -188,7 +193,7 @@ func TestNoAnswerIsUnknown(t *testing.T) {
 	if _, err := foreign(t, e.url()).SubscribeSync(jetstream.SubjectName("q")); err != nil {
 		t.Fatal(err)
 	}
-	broker := openAt(t, jetstream.Config{ConfirmTimeout: 100 * time.Millisecond}, mq.ConnectionConfig{URI: secret.URI(e.url())})
+	broker := openAt(t, jetstream.Config{ConfirmTimeout: 500 * time.Millisecond}, mq.ConnectionConfig{URI: secret.URI(e.url())})
 	eventually(t, "the answer does not come", func() bool {
 		err := broker.Publish(t.Context(), flow.Address{Key: "q"}, &flow.Message{})
 		return errors.Is(err, mq.ErrUnknown) // until the subscription has come to the server it is returned

@@ -2,7 +2,6 @@ package jetstream_test
 
 import (
 	"fmt"
-	"net"
 	"net/url"
 	"testing"
 	"time"
@@ -13,12 +12,13 @@ import (
 	"mqgateway/internal/mq"
 	"mqgateway/internal/mq/jetstream"
 	"mqgateway/internal/secret"
+	"mqgateway/test/ports"
 )
 
 func TestClusterSurvivesTheLossOfAServer(t *testing.T) {
 	t.Parallel()
 	servers := startCluster(t, 3)
-	var cfg jetstream.Config
+	cfg := jetstream.Config{ConfirmTimeout: 5 * time.Second}
 	for _, e := range servers {
 		cfg.Addresses = append(cfg.Addresses, mq.ConnectionConfig{URI: secret.URI(e.url())})
 	}
@@ -32,11 +32,13 @@ func TestClusterSurvivesTheLossOfAServer(t *testing.T) {
 	})
 	const n = 20
 	for i := range n {
-		if i%2 == 0 {
-			publish(t, broker, "q", flow.Message{ID: fmt.Sprint(i)})
-		} else {
-			publishLater(t, broker, "q", time.Duration(i)*200*time.Millisecond, flow.Message{ID: fmt.Sprint(i)})
-		}
+		m := flow.Message{ID: fmt.Sprint(i)}
+		eventually(t, "the cluster takes the message", func() bool { // it may look for a new leader
+			if i%2 == 0 {
+				return broker.Publish(t.Context(), flow.Address{Key: "q"}, &m) == nil
+			}
+			return broker.PublishLater(t.Context(), "q", time.Duration(i)*200*time.Millisecond, &m) == nil
+		})
 	}
 	info := newOperator(t, servers[1].nats).queue(t, "q")
 	if info.Config.Replicas != 3 {
@@ -82,33 +84,19 @@ func TestLoneServerHoldsOneCopy(t *testing.T) {
 // startCluster starts servers that know each other.
 func startCluster(t *testing.T, n int) []*external {
 	t.Helper()
-	ports := freePorts(t, n)
+	members := make([]int, n)
 	var routes []*url.URL
-	for _, port := range ports {
-		routes = append(routes, &url.URL{Scheme: "nats", Host: fmt.Sprintf("127.0.0.1:%d", port)})
+	for i := range members {
+		members[i] = ports.Free()
+		routes = append(routes, &url.URL{Scheme: "nats", Host: fmt.Sprintf("127.0.0.1:%d", members[i])})
 	}
 	servers := make([]*external, n)
 	for i := range servers {
 		servers[i] = startExternal(t, func(o *server.Options) {
 			o.ServerName = fmt.Sprint("server-", i)
-			o.Cluster = server.ClusterOpts{Name: "cluster", Host: "127.0.0.1", Port: ports[i]}
+			o.Cluster = server.ClusterOpts{Name: "cluster", Host: "127.0.0.1", Port: members[i]}
 			o.Routes = routes
 		})
 	}
 	return servers
-}
-
-// freePorts are ports that nobody listens at.
-func freePorts(t *testing.T, n int) []int {
-	t.Helper()
-	ports := make([]int, n)
-	for i := range ports {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer closeQuietly(t, listener)
-		ports[i] = listener.Addr().(*net.TCPAddr).Port
-	}
-	return ports
 }

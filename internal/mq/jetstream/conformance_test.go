@@ -15,8 +15,8 @@ import (
 )
 
 // conformanceAckWait is when messages come again that a broken connection had on
-// its way.
-const conformanceAckWait = 5 * time.Second
+// its way. A machine that stands still for half of that lets others come again, too.
+const conformanceAckWait = 10 * time.Second
 
 func TestConformanceExternal(t *testing.T) {
 	mqtest.Run(t, func(t *testing.T) mqtest.Harness {
@@ -80,7 +80,7 @@ var _ mqtest.CountedMaker = operator{}
 func newOperator(t testing.TB, s *server.Server) operator {
 	t.Helper()
 	nc := foreign(t, "", nats.InProcessServer(s))
-	js, err := natsjs.New(nc)
+	js, err := natsjs.New(nc, natsjs.WithDefaultTimeout(patience))
 	if err != nil {
 		t.Fatal(err)
 	}

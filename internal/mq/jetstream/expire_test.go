@@ -1,6 +1,7 @@
 package jetstream_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -19,12 +20,11 @@ func TestQueuesWithoutReadersGo(t *testing.T) {
 	t.Parallel()
 	embedded := startEmbedded(t, jetstream.EmbeddedConfig{Sync: "1s"})
 	operator, broker := newOperator(t, embedded.NATS()), openEmbedded(t, embedded)
-	broker.SetAckWait(time.Second)
+	broker.SetAckWait(3 * time.Second) // without a reader for so long, queues go
 	declare(t, broker, "forever")
 	publish(t, broker, "forever", flow.Message{ID: "kept"})
 	read, inWork := subscribeExpiring(t, broker, "read"), subscribeExpiring(t, broker, "in.work")
-	publish(t, broker, "in.work", flow.Message{ID: "slow"})
-	slow := receive(t, inWork)
+	slow := pass(t, broker, inWork, "in.work")
 	if err := broker.Declare(t.Context(), expiring("unread")); err != nil {
 		t.Fatal(err)
 	}
@@ -40,18 +40,31 @@ func TestQueuesWithoutReadersGo(t *testing.T) {
 		return operator.Messages(t, "unread") == -1
 	})
 
-	publish(t, broker, "read", flow.Message{ID: "reply"})
-	settle(t, receive(t, read), mq.Ack)
+	settle(t, pass(t, broker, read, "read"), mq.Ack)
 	settle(t, slow, mq.Ack)
-	publish(t, broker, "in.work", flow.Message{ID: "next"})
-	settle(t, receive(t, inWork), mq.Ack)
+	settle(t, pass(t, broker, inWork, "in.work"), mq.Ack)
 	if got := operator.Messages(t, "forever"); got != 1 {
 		t.Errorf("the queue that stays has %d messages, want 1", got)
 	}
 
 	again := subscribeExpiring(t, broker, "unread")
-	publish(t, broker, "unread", flow.Message{ID: "again"})
-	settle(t, receive(t, again), mq.Ack)
+	settle(t, pass(t, broker, again, "unread"), mq.Ack)
+}
+
+// pass publishes to a queue until a message comes before its life is over.
+func pass(t *testing.T, broker mq.Broker, s mq.Subscription, queue string) (d *mq.Delivery) {
+	t.Helper()
+	eventually(t, "a message comes before its life is over", func() bool {
+		publish(t, broker, queue, flow.Message{})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		var err error
+		if d, err = s.Receive(ctx); err != nil && ctx.Err() == nil {
+			t.Fatalf("receiving: %v", err)
+		}
+		return err == nil
+	})
+	return d
 }
 
 func subscribeExpiring(t *testing.T, broker mq.Broker, name string) mq.Subscription {

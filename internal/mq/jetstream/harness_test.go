@@ -17,8 +17,9 @@ import (
 )
 
 const (
-	// patience is how long tests wait for what has to happen.
-	patience = 30 * time.Second
+	// patience is how long tests wait for what has to happen. Machines that run them
+	// stand still at times.
+	patience = time.Minute
 	// instance is the name of our connections on the server.
 	instance = "test"
 )
@@ -68,7 +69,7 @@ func startExternal(t testing.TB, change func(*server.Options)) *external {
 	t.Helper()
 	e := &external{opts: server.Options{
 		Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(),
-		MaxPayload: 4 << 20, NoLog: true, NoSigs: true,
+		MaxPayload: 4 << 20, AuthTimeout: patience.Seconds(), NoLog: true, NoSigs: true,
 	}}
 	if change != nil {
 		change(&e.opts)
@@ -139,7 +140,7 @@ func newExternalBroker(t testing.TB, e *external) *jetstream.Broker {
 // foreign is a NATS client that knows nothing of us.
 func foreign(t testing.TB, url string, options ...nats.Option) *nats.Conn {
 	t.Helper()
-	nc, err := nats.Connect(url, options...)
+	nc, err := nats.Connect(url, append(options, nats.Timeout(patience))...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,8 +1,10 @@
 package jetstream_test
 
 import (
+	"fmt"
 	"os"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 )
@@ -14,5 +16,21 @@ func TestMain(m *testing.M) {
 		runVictim(directory)
 		return
 	}
-	goleak.VerifyTestMain(m)
+	code := m.Run()
+	if code == 0 && !allEnded() {
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// allEnded waits until no goroutine is left: those of the server end a moment after it.
+func allEnded() bool {
+	err := goleak.Find()
+	for end := time.Now().Add(patience); err != nil && time.Now().Before(end); err = goleak.Find() {
+		time.Sleep(100 * time.Millisecond)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	return err == nil
 }

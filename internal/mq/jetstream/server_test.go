@@ -30,7 +30,7 @@ func runVictim(directory string) {
 	if err != nil {
 		panic(err)
 	}
-	broker := embedded.Open(jetstream.Config{})
+	broker := embedded.Open(jetstream.Config{ConfirmTimeout: patience})
 	ctx := context.Background()
 	if err := broker.Declare(ctx, mq.Queue{Name: "orders.in", Kind: mq.Quorum}); err != nil {
 		panic(err)
