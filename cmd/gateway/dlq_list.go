@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"text/tabwriter"
 	"time"
@@ -145,11 +146,18 @@ func printTable(w io.Writer, rows []letterRow) error {
 		return nil
 	}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	several := slices.ContainsFunc(rows, func(r letterRow) bool { return r.Manager != rows[0].Manager })
+	if several {
+		fmt.Fprint(table, "MANAGER\t")
+	}
 	fmt.Fprintln(table, "FAILED AT\tCODE\tROUTE\tATTEMPTS\tSOURCE QUEUE\tID\tSIZE\tREASON")
 	for _, r := range rows {
 		at := "-"
 		if r.FailedAt != nil {
 			at = r.FailedAt.UTC().Format(time.RFC3339)
+		}
+		if several {
+			fmt.Fprintf(table, "%s\t", printable(r.Manager))
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", at, number(r.Code), cell(r.Route), number(r.Attempts),
 			cell(r.SourceQueue), cell(r.ID), r.Size, shortened(printable(r.Reason), shownReason))

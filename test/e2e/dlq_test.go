@@ -10,8 +10,10 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats-server/v2/server"
 	amqp "github.com/rabbitmq/amqp091-go"
 	"google.golang.org/grpc/codes"
 
@@ -72,12 +74,15 @@ mq:
   connection:
     declareQueues: classic
     connections: [{uri: %q, queueManager: QM1}]`+siteRoutes, vhost.URI(), declare, service.Port())
-	return site{config, service, declare != "classic", func(t *testing.T) brokerOfSite {
-		broker, err := rabbitmq.Open(rabbitmq.Config{
-			Manager: "QM1", Instance: "test", Addresses: []mq.ConnectionConfig{{URI: secret.URI(vhost.URI())}},
-		})
-		return closing(t, broker, err)
-	}}
+	return site{config, service, declare != "classic", func(t *testing.T) brokerOfSite { return rabbitBroker(t, vhost) }}
+}
+
+func rabbitBroker(t *testing.T, vhost *rabbittest.VHost) brokerOfSite {
+	t.Helper()
+	broker, err := rabbitmq.Open(rabbitmq.Config{
+		Manager: "QM1", Instance: "test", Addresses: []mq.ConnectionConfig{{URI: secret.URI(vhost.URI())}},
+	})
+	return closing(t, broker, err)
 }
 
 func embeddedSite(t *testing.T) site {
@@ -95,6 +100,35 @@ mq:
 			t.Fatal(err)
 		}
 		broker, err := jetstream.Open(jetstream.Config{Manager: "embedded", Addresses: []mq.ConnectionConfig{connection}})
+		return closing(t, broker, err)
+	}}
+}
+
+// natsSite has a NATS server of somebody else.
+func natsSite(t *testing.T) site {
+	service := gatewaytest.Serve(t, "")
+	nats, err := server.NewServer(&server.Options{
+		Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true, Username: "u", Password: "p",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	nats.Start()
+	t.Cleanup(func() { nats.Shutdown(); nats.WaitForShutdown() })
+	if !nats.ReadyForConnections(time.Minute) {
+		t.Fatal("the NATS server is not ready")
+	}
+	uri := "nats://u:p@" + nats.Addr().String()
+	config := fmt.Sprintf(`
+mq:
+  provider: nats
+  workMode: async
+  instance: gateway-1
+  connection:
+    declareQueues: quorum
+    connections: [{uri: %q, queueManager: QM1}]`+siteRoutes, uri, "true", service.Port())
+	return site{config, service, false, func(t *testing.T) brokerOfSite {
+		broker, err := jetstream.Open(jetstream.Config{Manager: "QM1", Addresses: []mq.ConnectionConfig{{URI: secret.URI(uri)}}})
 		return closing(t, broker, err)
 	}}
 }
@@ -219,7 +253,7 @@ func (s site) run(t *testing.T, code int, args ...string) gatewaytest.Result {
 
 func TestDeadLettersAreListedShownReplayedAndPurged(t *testing.T) {
 	t.Parallel()
-	inEachBroker(t, func(t *testing.T, s site) {
+	test := func(t *testing.T, s site) {
 		_, broker := s.failed(t, "m-1", "m-2", "m-3")
 		letters := s.list(t)
 		if diff := cmp.Diff([]string{"m-1", "m-2", "m-3"}, idsOf(letters)); diff != "" {
@@ -288,7 +322,62 @@ func TestDeadLettersAreListedShownReplayedAndPurged(t *testing.T) {
 		if left := s.list(t); len(left) != 0 {
 			t.Errorf("left = %v, want none", left)
 		}
+	}
+	inEachBroker(t, test)
+	t.Run("nats", func(t *testing.T) {
+		t.Parallel()
+		test(t, natsSite(t))
 	})
+}
+
+// Dead letters lie on the manager that their messages came from, and go back there.
+func TestDeadLettersOfSeveralManagers(t *testing.T) {
+	t.Parallel()
+	one, two, service := rabbittest.Shared(t).VHost(t), rabbittest.Shared(t).VHost(t), gatewaytest.Serve(t, "")
+	s := site{service: service, config: fmt.Sprintf(`
+mq:
+  workMode: async
+  instance: gateway-1
+  connection:
+    declareQueues: classic
+    connections: [{uri: %q, queueManager: QM1}, {uri: %q, queueManager: QM2}, {uri: "amqp://127.0.0.1:1/", queueManager: AWAY}]`+siteRoutes,
+		one.URI(), two.URI(), "classic", service.Port())}
+	service.Set(codes.InvalidArgument, nil)
+	g := gatewaytest.Start(t, s.config)
+	for i, vhost := range []*rabbittest.VHost{one, two, two} {
+		g.WaitMetric(t, fmt.Sprintf(`gateway_queue_subscribed{manager="QM%d",queue="IN"}`, min(i+1, 2)), 1)
+		publish(t, rabbitBroker(t, vhost), "IN", order("m-"+strconv.Itoa(i+1)))
+	}
+	waitLetters(t, rabbitBroker(t, one), "IN.DLQ", 1)
+	waitLetters(t, rabbitBroker(t, two), "IN.DLQ", 2)
+
+	r := s.run(t, 1, "list")
+	for _, text := range []string{"QM1", "m-1", "QM2", "m-2", "m-3"} {
+		if !strings.Contains(r.Stdout, text) {
+			t.Errorf("listed is\n%s\nwithout %q", r.Stdout, text)
+		}
+	}
+	if !strings.Contains(r.Stderr, "looking up IN.DLQ on AWAY: ") {
+		t.Errorf("list says\n%s\nand not that a manager is away", r.Stderr)
+	}
+	if r := s.run(t, 1, "replay", "--yes", "--manager", "QM3"); !strings.Contains(r.Stderr, "QM1, QM2, AWAY") {
+		t.Errorf("an unknown manager: %s, want those there are", r.Stderr)
+	}
+
+	service.Set(codes.OK, nil)
+	s.run(t, 0, "replay", "--yes", "--manager", "QM2", "--to", "IN")
+	for _, c := range service.WaitCalls(t, 5)[3:] {
+		if id := c.Message.GetMessageId(); id != "m-2" && id != "m-3" {
+			t.Errorf("replayed = %q, want those of QM2", id)
+		}
+	}
+	if got := s.list(t, "--manager", "QM1"); len(got) != 1 || got[0].ID != "m-1" || got[0].Manager != "QM1" {
+		t.Errorf("left = %+v, want that of QM1", got)
+	}
+	s.run(t, 1, "purge", "--yes", "--id", "m-1") // one manager is away
+	if got := s.list(t, "--manager", "QM1"); len(got) != 0 {
+		t.Errorf("left = %+v, want none", got)
+	}
 }
 
 // letter is a dead letter as a gateway writes it.
