@@ -112,10 +112,13 @@ func runGateway(ctx context.Context, cfg config.Config, o gatewayOptions) error 
 
 	now := &live{}
 	publisher := mq.NewPublisher(managers, cfg.MQ.Connection.ConfirmTimeout)
+	counts := middleware.NewMetrics(registry)
 	p := &parts{
-		options: o, log: log, counts: middleware.NewMetrics(registry), metrics: queues,
-		managers: managers, publisher: publisher, callers: callers,
-		answerer: mq.NewAnswerer(mq.AnswererOptions{Publisher: publisher, Managers: managers, Failure: now.failure, Log: log}),
+		options: o, log: log, counts: counts, metrics: queues, managers: managers, publisher: publisher, callers: callers,
+		answerer: mq.NewAnswerer(mq.AnswererOptions{
+			Publisher: publisher, Managers: managers, Failure: now.failure, Flow: requestToService, Log: log, Metrics: queues,
+			Failed: func(code flow.Code) { counts.CountError(requestToService, code) },
+		}),
 	}
 	s := &sources{parts: p, cfg: cfg, now: now}
 	requests := newRequests(s)

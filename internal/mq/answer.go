@@ -13,8 +13,7 @@ import (
 // a request, and only then lets the request be acknowledged.
 type Answerer struct {
 	publisher *Publisher
-	managers  *Managers
-	failure   func() *Failure
+	options   AnswererOptions
 	log       *slog.Logger
 	answered  *answered
 }
@@ -25,12 +24,17 @@ type AnswererOptions struct {
 	Managers  *Managers
 	// Failure says what becomes of replies that no queue takes.
 	Failure func() *Failure
+	// Flow is the name of the flow that the requests are in, for metrics.
+	Flow string
+	// Failed is called for each reply that no queue takes; nil is not.
+	Failed  func(flow.Code)
 	Log     *slog.Logger
+	Metrics *Metrics
 }
 
 // NewAnswerer makes an answerer.
 func NewAnswerer(o AnswererOptions) *Answerer {
-	return &Answerer{publisher: o.Publisher.finishing(), managers: o.Managers, failure: o.Failure, log: o.Log, answered: newAnswered()}
+	return &Answerer{publisher: o.Publisher.finishing(), options: o, log: o.Log, answered: newAnswered()}
 }
 
 // Middleware publishes the replies of next and returns none. A reply that can't be
@@ -63,9 +67,9 @@ func (a *Answerer) Middleware(next flow.Handler) flow.Handler {
 func (a *Answerer) publish(ctx context.Context, request, reply *flow.Message) error {
 	start := time.Now()
 	defer func() { request.Away += time.Since(start) }()
-	pauses := reconnecting()
+	pauses, level := reconnecting(), slog.LevelWarn
 	for {
-		changed := a.managers.changed.wait()
+		changed := a.options.Managers.changed.wait()
 		_, err := a.publisher.Handle(ctx, reply)
 		if errors.Is(err, ErrReturned) {
 			err = a.deadLetter(ctx, request, reply, err)
@@ -73,7 +77,8 @@ func (a *Answerer) publish(ctx context.Context, request, reply *flow.Message) er
 		if err == nil || flow.ClassOf(err) == flow.Permanent {
 			return err
 		}
-		a.log.Warn("reply can't be published; trying again", "message", request.ID, "queue", reply.To.String(), "code", int(flow.CodeOf(err)), "err", err)
+		a.log.Log(ctx, level, "reply can't be published; trying again", "message", request.ID, "queue", reply.To.String(), "code", int(flow.CodeOf(err)), "err", err)
+		level = slog.LevelDebug
 		if !sleepUntil(ctx, pauses.NextBackOff(), changed) {
 			return flow.Errorf(flow.CodeOf(err), "stopping before the reply was published: %w", err).WithClass(flow.Stopping)
 		}
@@ -84,9 +89,13 @@ func (a *Answerer) publish(ctx context.Context, request, reply *flow.Message) er
 func (a *Answerer) deadLetter(ctx context.Context, request, reply *flow.Message, cause error) error {
 	letter := *reply
 	letter.Source = request.Source
-	queue, err := a.failure().DeadLetters.Write(ctx, a.managers.byID(request.Source.Manager), &letter, cause)
+	queue, err := a.options.Failure().DeadLetters.Write(ctx, a.options.Managers.byID(request.Source.Manager), &letter, cause)
 	if err != nil {
 		return flow.Errorf(flow.BrokerFailed, "writing a dead letter to %q: %w", queue, err)
+	}
+	a.options.Metrics.deadLettered(a.options.Flow, request.Source, flow.CodeOf(cause))
+	if a.options.Failed != nil {
+		a.options.Failed(flow.CodeOf(cause))
 	}
 	a.log.Error("reply is moved to the dead letter queue", "message", request.ID, "deadLetterQueue", queue, "code", int(flow.CodeOf(cause)), "err", cause)
 	return nil

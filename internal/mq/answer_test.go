@@ -20,6 +20,8 @@ type counter struct {
 	*bench
 	calls atomic.Int32
 	stop  func()
+	// failed are the codes of replies that no queue takes.
+	failed []flow.Code
 }
 
 // newCounter runs a listener that answers; call stands for the service and may be
@@ -29,7 +31,8 @@ func newCounter(call func() error) *counter {
 	stopManagers := c.run()
 	answerer := mq.NewAnswerer(mq.AnswererOptions{
 		Publisher: mq.NewPublisher(c.managers, patience), Managers: c.managers,
-		Failure: deadLetters(&mq.DeadLetters{Kind: mq.Quorum}), Log: c.log,
+		Failure: deadLetters(&mq.DeadLetters{Kind: mq.Quorum}), Log: c.log, Metrics: c.metrics, Flow: "in",
+		Failed: func(code flow.Code) { c.failed = append(c.failed, code) },
 	})
 	service := func(_ context.Context, in *flow.Message) (*flow.Message, error) {
 		c.calls.Add(1)
@@ -52,7 +55,7 @@ func TestARequestIsAwayWhileItsReplyIsPublished(t *testing.T) {
 		b := newBench()
 		stopManagers := b.run()
 		answerer := mq.NewAnswerer(mq.AnswererOptions{
-			Publisher: mq.NewPublisher(b.managers, patience), Managers: b.managers, Failure: deadLetters(&mq.DeadLetters{}), Log: b.log,
+			Publisher: mq.NewPublisher(b.managers, patience), Managers: b.managers, Failure: deadLetters(&mq.DeadLetters{}), Log: b.log, Metrics: b.metrics,
 		})
 		tries := 0
 		b.broker.publish = func(flow.Address, *flow.Message) error {
@@ -114,6 +117,9 @@ func TestReplyInHandIsPublishedAgainAndTheServiceNotCalledAgain(t *testing.T) {
 		if c.calls.Load() != 1 || tries != 5 {
 			t.Errorf("calls, tries to publish = %d, %d, want 1, 5", c.calls.Load(), tries)
 		}
+		if got := c.logged.count("reply can't be published"); got != 1 {
+			t.Errorf("logged %d times, want once", got)
+		}
 		if diff := cmp.Diff([]mq.Outcome{mq.Ack}, c.broker.outcomes()); diff != "" {
 			t.Errorf("outcomes (-want +got):\n%s", diff)
 		}
@@ -161,6 +167,10 @@ func TestReplyThatNoQueueTakesIsADeadLetter(t *testing.T) {
 				t.Errorf("code = %s, want 603", h.Text())
 			}
 		}
+		if diff := cmp.Diff([]flow.Code{flow.BrokerFailed}, c.failed); diff != "" {
+			t.Errorf("codes told (-want +got):\n%s", diff)
+		}
+		checkMetric(t, c.bench, "gateway_messages_dead_lettered_total", 1)
 		if diff := cmp.Diff([]mq.Outcome{mq.Ack}, c.broker.outcomes()); diff != "" {
 			t.Errorf("outcomes (-want +got):\n%s", diff)
 		}
@@ -297,7 +307,7 @@ func TestReplyWaitsForItsManagerWhileOthersAreUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, other, stopManagers := twoManagers()
 		answerer := mq.NewAnswerer(mq.AnswererOptions{
-			Publisher: mq.NewPublisher(b.managers, patience), Managers: b.managers, Failure: deadLetters(&mq.DeadLetters{}), Log: b.log,
+			Publisher: mq.NewPublisher(b.managers, patience), Managers: b.managers, Failure: deadLetters(&mq.DeadLetters{}), Log: b.log, Metrics: b.metrics,
 		})
 		stop := b.listen(1, flow.Chain(func(context.Context, *flow.Message) (*flow.Message, error) {
 			b.broker.mu.Lock()

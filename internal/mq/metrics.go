@@ -103,6 +103,11 @@ func fateCounters() map[fate]*prometheus.CounterVec {
 	return counters
 }
 
+// deadLettered counts what a listener does not move to a dead letter queue itself.
+func (m *Metrics) deadLettered(flowName string, from flow.Source, code flow.Code) {
+	m.fates[deadLetter].WithLabelValues(flowName, from.Queue, from.Manager, strconv.Itoa(int(code))).Inc()
+}
+
 // listener looks up the metrics of a listener once, since looking up costs on
 // each message.
 func (m *Metrics) listener(flowName, queue, manager string) listenerCounts {

@@ -139,7 +139,7 @@ func TestReplyInHandIsPublishedOnTheDisabledManager(t *testing.T) {
 		b := newBench()
 		stopManagers := b.run()
 		answerer := mq.NewAnswerer(mq.AnswererOptions{
-			Publisher: mq.NewPublisher(b.managers, patience), Managers: b.managers, Failure: deadLetters(&mq.DeadLetters{}), Log: b.log,
+			Publisher: mq.NewPublisher(b.managers, patience), Managers: b.managers, Failure: deadLetters(&mq.DeadLetters{}), Log: b.log, Metrics: b.metrics,
 		})
 		goOn := make(chan struct{})
 		stop := b.listen(1, flow.Chain(func(context.Context, *flow.Message) (*flow.Message, error) {
