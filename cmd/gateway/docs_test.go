@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.yaml.in/yaml/v3"
 
 	"mqgateway/internal/config"
 	"mqgateway/internal/middleware"
@@ -136,4 +137,35 @@ func anchors(t *testing.T, file string) (all []string) {
 		all = append(all, strings.ReplaceAll(plain, " ", "-"))
 	}
 	return all
+}
+
+// TestConfigurationOfTheKubernetesPage loads what the ConfigMap of the page has, with
+// the variables of its Deployment.
+func TestConfigurationOfTheKubernetesPage(t *testing.T) {
+	text, err := os.ReadFile("../../docs/kubernetes.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := regexp.MustCompile("(?s)```yaml\n(.*?)\n---\n").FindSubmatch(text)
+	if block == nil {
+		t.Fatal("the page has no ConfigMap")
+	}
+	var configMap struct {
+		Data map[string]string `yaml:"data"`
+	}
+	if err := yaml.Unmarshal(block[1], &configMap); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "application.yml")
+	if err := os.WriteFile(file, []byte(configMap.Data["application.yml"]), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	environ := []string{"POD_NAME=orders-gateway-5dddcc6455-vd4j9", "GATEWAY_MQ_CONNECTION_CONNECTIONS_0_PASSWORD=secret"}
+	loaded, err := config.Load([]string{file}, config.Options{Environ: environ})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(loaded.Warnings) > 0 || loaded.Config.MQ.Connection.Connections[0].Password.Reveal() != "secret" {
+		t.Errorf("warnings %v, or no password", loaded.Warnings)
+	}
 }
