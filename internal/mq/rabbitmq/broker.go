@@ -28,8 +28,6 @@ type Broker struct {
 	addresses  []address
 	dialing    context.Context // ends when Close begins
 	stopDials  context.CancelFunc
-	// connectAside opens a connection of its own to a host, which stop ends.
-	connectAside func(address) (s *session, stop func(), err error)
 }
 
 var (
@@ -79,15 +77,6 @@ func Open(cfg Config) (*Broker, error) {
 func (b *Broker) connectBy(addresses []address) {
 	ctx, cancel := context.WithCancel(context.Background())
 	b.addresses, b.dialing, b.stopDials = addresses, ctx, cancel
-	b.connectAside = func(a address) (*session, func(), error) {
-		s, err := b.connect(ctx, a, "check")
-		if err != nil {
-			return nil, nil, err
-		}
-		b.tasks.group.Go(func() { s.watch(func(mq.State) {}) })
-		live := context.AfterFunc(ctx, s.socket.kill)
-		return s, func() { live(); s.close() }, nil
-	}
 	for _, link := range []struct {
 		to      *lazy[session]
 		purpose string

@@ -131,7 +131,7 @@ func (s *session) knowsReply(ctx context.Context, key string) error {
 // probe publishes to nobody on the node of a process, by a connection of its own,
 // which may end by that.
 func (b *Broker) probe(a address, p process) error {
-	s, stop, err := b.connectAside(a)
+	s, stop, err := b.connectAside(b.dialing, []address{a})
 	if err != nil {
 		return err
 	}

@@ -15,13 +15,21 @@ func (b *Broker) checkAside(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(b.dialing, cancel)()
-	s, err := b.dial(ctx, b.addresses, "check")
+	s, stop, err := b.connectAside(ctx, b.addresses)
 	if err != nil {
 		return err
 	}
+	defer stop()
+	return s.aside(ctx, func(*throwAway) error { return nil })
+}
+
+// connectAside opens a connection for one question, which ends with ctx or by stop.
+func (b *Broker) connectAside(ctx context.Context, addresses []address) (s *session, stop func(), err error) {
+	s, err = b.dial(ctx, addresses, "check")
+	if err != nil {
+		return nil, nil, err
+	}
 	b.tasks.group.Go(func() { s.watch(func(mq.State) {}) })
-	defer context.AfterFunc(ctx, s.socket.kill)()
-	err = s.aside(ctx, func(*throwAway) error { return nil })
-	s.close()
-	return err
+	release := context.AfterFunc(ctx, s.socket.kill)
+	return s, func() { s.close(); release() }, nil
 }
