@@ -23,7 +23,7 @@ func TestFrozenServerHoldsNobodyForLong(t *testing.T) {
 	network := proxy.Start(t, net.JoinHostPort("127.0.0.1", strconv.Itoa(e.opts.Port)))
 	broker, err := jetstream.Open(jetstream.Config{
 		Addresses: []mq.ConnectionConfig{{URI: secret.URI("nats://" + network.Address)}},
-		Instance:  instance, ConfirmTimeout: time.Second,
+		Instance:  instance, ConfirmTimeout: 4 * time.Second,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -59,5 +59,7 @@ func TestFrozenServerHoldsNobodyForLong(t *testing.T) {
 		t.Fatalf("the check takes longer than %v", patience)
 	}
 	network.Heal()
-	publish(t, broker, "q", flow.Message{Body: []byte("after")})
+	eventually(t, "a server that goes on takes messages", func() bool {
+		return broker.Publish(t.Context(), flow.Address{Key: "q"}, &flow.Message{}) == nil
+	})
 }

@@ -206,7 +206,11 @@ func testPaused(t *testing.T, v *rabbittest.VHost) {
 // holds when the broker goes on.
 func testFull(t *testing.T, v *rabbittest.VHost) {
 	declare(t, v, "full")
-	b := open(t, v, func(c *rabbitmq.Config) { c.ConfirmTimeout = 2 * time.Second })
+	b := open(t, v, func(c *rabbitmq.Config) {
+		c.ConfirmTimeout = 4 * time.Second
+		host, port := hostPort(t, v.Node.Address())
+		c.Addresses = []mq.ConnectionConfig{{Hostname: []string{host}, Port: port, VirtualHost: v.Name, Heartbeat: time.Minute}}
+	})
 	sent := confirmed(t, b, "full")
 	shared := b.SharedChannel()
 	v.Node.Pause(t)
