@@ -68,14 +68,15 @@ const shortReason = 100
 
 // fits are what is tried, one after the other, until the broker takes the letter: it
 // may take less than others do, or the message fills what it takes, and in its own
-// queue the message would come back for ever. What can be told again goes first.
+// queue the message would come back for ever. What can be told again goes first. They
+// are few, since a broker may end a channel over each of them.
 func fits(headers []flow.Header) []fit {
+	const fewer, least = 4, 128
 	all := []fit{{maxHeaders, maxErrorText}, {maxHeaders, shortReason}}
-	for size := min(headersSize(headers), maxHeaders); size > 0; {
-		size /= 2
+	for size := min(headersSize(headers), maxHeaders) / fewer; size >= least; size /= fewer {
 		all = append(all, fit{size, shortReason})
 	}
-	return append(all, fit{})
+	return append(all, fit{0, shortReason}, fit{})
 }
 
 // insist publishes again, for a second and a half at most, while the broker refuses
