@@ -277,6 +277,35 @@ func TestOrderIsKept(t *testing.T) {
 	}
 }
 
+// TestQueueIsReadAgainDuringALongCall: nobody is free to notice that the connection is
+// lost.
+func TestQueueIsReadAgainDuringALongCall(t *testing.T) {
+	t.Parallel()
+	vhost := rabbittest.Shared(t).VHost(t)
+	s, p := gatewaytest.Serve(t, ""), newPartner(t, vhost, "IN")
+	hold := make(chan struct{})
+	s.Set(codes.OK, hold)
+	g := gatewaytest.Start(t, strings.Replace(consumer(vhost, s), "mq:\n", "mq:\n  consumerParams: {ordered: true}\n", 1))
+	p.put("IN", amqp.Publishing{MessageId: "1", Body: []byte("<First/>")})
+	p.put("IN", amqp.Publishing{MessageId: "2", Body: []byte("<Second/>")})
+	s.WaitCalls(t, 1)
+	vhost.CloseConnections(t)
+	g.WaitForLog(t, "reading the queue was interrupted")
+	g.WaitMetric(t, `gateway_queue_subscribed{manager="QM1",queue="IN"}`, 1)
+	if n := len(s.Calls()); n != 1 {
+		t.Errorf("%d calls while the first one is held, want 1", n)
+	}
+	close(hold)
+	newPartner(t, vhost).waitEmpty("IN")
+	var order []string
+	for _, c := range s.Calls() {
+		order = append(order, c.Message.GetMessageId())
+	}
+	if got, want := strings.Join(order, " "), "1 1 2"; got != want {
+		t.Errorf("calls = %s, want %s", got, want)
+	}
+}
+
 // TestEveryMessageFitsItsDeadLetter: headers that the gateway would not take from a
 // microservice are no reason for a message to come back for ever.
 func TestEveryMessageFitsItsDeadLetter(t *testing.T) {
