@@ -182,22 +182,28 @@ func TestAPanicCostsOneCall(t *testing.T) {
 func TestACallerThatIsGone(t *testing.T) {
 	t.Parallel()
 	begun, ended := make(chan struct{}), make(chan error, 1)
-	s := start(t, grpcsrv.Config{}, grpcsrv.Options{Async: func(ctx context.Context, _ *flow.Message) (*flow.Message, error) {
-		close(begun)
+	handle := func(ctx context.Context, _ *flow.Message) (*flow.Message, error) {
+		begun <- struct{}{}
 		<-ctx.Done()
 		ended <- ctx.Err()
 		return nil, ctx.Err()
-	}})
-	ctx, cancel := context.WithCancel(within(t))
-	go func() {
-		<-begun
-		cancel()
-	}()
-	if _, err := s.async(ctx, &gateway.ProtoMessage{}); status.Code(err) != codes.Canceled {
-		t.Errorf("error = %v, want CANCELLED", err)
 	}
-	if err := <-ended; !errors.Is(err, context.Canceled) {
-		t.Errorf("the handler's context ended by %v", err)
+	s := start(t, grpcsrv.Config{}, grpcsrv.Options{Async: handle, Sync: handle})
+	for name, call := range map[string]func(context.Context) error{
+		"async": func(ctx context.Context) error { _, err := s.async(ctx, &gateway.ProtoMessage{}); return err },
+		"sync":  func(ctx context.Context) error { _, err := s.sync(ctx, &gateway.ProtoMessage{}); return err },
+	} {
+		ctx, cancel := context.WithCancel(within(t))
+		go func() {
+			<-begun
+			cancel()
+		}()
+		if err := call(ctx); status.Code(err) != codes.Canceled {
+			t.Errorf("%s: error = %v, want CANCELLED", name, err)
+		}
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: the handler's context ended by %v", name, err)
+		}
 	}
 }
 

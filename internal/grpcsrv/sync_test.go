@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -66,28 +65,6 @@ func TestAReplyThatCannotBeMapped(t *testing.T) {
 	code, _ := mapping.CodeOfStatus(status.Convert(err))
 	if code != flow.BadMessage || !strings.Contains(err.Error(), `reply "r-1": body is not UTF-8`) {
 		t.Errorf("error = %v, want 606 naming the reply", err)
-	}
-}
-
-func TestARequesterThatIsGone(t *testing.T) {
-	t.Parallel()
-	begun, ended := make(chan struct{}), make(chan error, 1)
-	s := start(t, grpcsrv.Config{}, grpcsrv.Options{Sync: func(ctx context.Context, _ *flow.Message) (*flow.Message, error) {
-		close(begun)
-		<-ctx.Done()
-		ended <- ctx.Err()
-		return nil, ctx.Err()
-	}})
-	ctx, cancel := context.WithCancel(within(t))
-	go func() {
-		<-begun
-		cancel()
-	}()
-	if _, err := s.sync(ctx, &gateway.ProtoMessage{}); status.Code(err) != codes.Canceled {
-		t.Errorf("error = %v, want CANCELLED", err)
-	}
-	if err := <-ended; !errors.Is(err, context.Canceled) {
-		t.Errorf("the handler's context ended by %v", err)
 	}
 }
 

@@ -163,16 +163,6 @@ func TestTheLifeOfAnswers(t *testing.T) {
 func TestWhereAnswersGo(t *testing.T) {
 	t.Parallel()
 	const direct = "amq.rabbitmq.reply-to.g1h2AAVub2RlQAAAAAAAAA==.k/9z=="
-	call := func(queue, manager string) *flow.Call {
-		metadata := map[string][]string{}
-		if queue != "" {
-			metadata["x-synapse-override-destination-queue"] = []string{queue}
-		}
-		if manager != "" {
-			metadata["x-synapse-override-destination-manager"] = []string{manager}
-		}
-		return &flow.Call{Metadata: metadata}
-	}
 	for _, tt := range []struct {
 		name      string
 		fixed     bool
@@ -184,25 +174,25 @@ func TestWhereAnswersGo(t *testing.T) {
 		want      flow.Address
 		replyTo   string
 	}{
-		{"the send queue, whatever else is set", true, "out", call("over", "qm2"), "ext@qm2", "own@qm2", "replies@qm2", flow.Address{Key: "out"}, "own"},
-		{"without it the reply address", true, "", call("over", "qm2"), "ext@qm2", "own@qm2", "replies@qm2", flow.Address{Key: "replies", Manager: "qm2"}, "own"},
+		{"the send queue, whatever else is set", true, "out", overriding("over", "qm2"), "ext@qm2", "own@qm2", "replies@qm2", flow.Address{Key: "out"}, "own"},
+		{"without it the reply address", true, "", overriding("over", "qm2"), "ext@qm2", "own@qm2", "replies@qm2", flow.Address{Key: "replies", Manager: "qm2"}, "own"},
 		{"on the manager that delivered", true, "", nil, "", "", "replies", flow.Address{Key: "replies", Manager: "qm1"}, ""},
 		{"in the JMS form", true, "", nil, "", "", "queue://qm2/replies?targetClient=1", flow.Address{Key: "replies", Manager: "qm2"}, ""},
 		{"an exchange", true, "", nil, "", "", "exchange:x/a.b", flow.Address{Exchange: "x", Key: "a.b", Manager: "qm1"}, ""},
 		{"direct reply-to", true, "", nil, "", "", direct, flow.Address{Key: direct, Manager: "qm1"}, ""},
-		{"1: metadata", false, "out", call("over", "qm2"), "ext@qm1", "own@qm1", "replies", flow.Address{Key: "over", Manager: "qm2"}, "own"},
-		{"1: on any manager", false, "out", call("over", ""), "ext@qm1", "own@qm1", "replies@qm2", flow.Address{Key: "over"}, "own"},
+		{"1: metadata", false, "out", overriding("over", "qm2"), "ext@qm1", "own@qm1", "replies", flow.Address{Key: "over", Manager: "qm2"}, "own"},
+		{"1: on any manager", false, "out", overriding("over", ""), "ext@qm1", "own@qm1", "replies@qm2", flow.Address{Key: "over"}, "own"},
 		{"2: extension", false, "out", nil, "ext@qm2", "own@qm1", "replies", flow.Address{Key: "ext", Manager: "qm2"}, "own"},
 		{"2: on any manager", false, "out", nil, "ext", "own@qm1", "replies@qm1", flow.Address{Key: "ext"}, "own"},
 		{"3: reply address of the answer", false, "out", nil, "", "own@qm2", "replies", flow.Address{Key: "own", Manager: "qm2"}, ""},
 		{"3: on the manager that delivered", false, "out", nil, "", "own", "replies@qm2", flow.Address{Key: "own", Manager: "qm1"}, ""},
 		{"3: an echo is where the request says", false, "out", nil, "", "replies", "replies@qm2", flow.Address{Key: "replies", Manager: "qm2"}, ""},
 		{"3: but for its manager", false, "out", nil, "", "replies@qm2", "replies", flow.Address{Key: "replies", Manager: "qm2"}, ""},
-		{"4: reply address of the request", false, "out", call("", ""), "", "", "replies@qm2", flow.Address{Key: "replies", Manager: "qm2"}, ""},
+		{"4: reply address of the request", false, "out", overriding("", ""), "", "", "replies@qm2", flow.Address{Key: "replies", Manager: "qm2"}, ""},
 		{"4: on the manager that delivered", false, "out", nil, "", "", "replies", flow.Address{Key: "replies", Manager: "qm1"}, ""},
 		{"4: direct reply-to", false, "out", nil, "", "", direct, flow.Address{Key: direct, Manager: "qm1"}, ""},
 		{"5: the send queue", false, "out", nil, "", "", "", flow.Address{Key: "out"}, ""},
-		{"a manager alone goes with the next queue", false, "out", call("", "qm2"), "ext@qm1", "", "", flow.Address{Key: "ext", Manager: "qm2"}, ""},
+		{"a manager alone goes with the next queue", false, "out", overriding("", "qm2"), "ext@qm1", "", "", flow.Address{Key: "ext", Manager: "qm2"}, ""},
 		{"that of the request, too", false, "out", nil, "@qm2", "", "replies@qm1", flow.Address{Key: "replies", Manager: "qm2"}, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

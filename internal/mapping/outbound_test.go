@@ -237,24 +237,26 @@ func TestReservedHeadersAreNotSent(t *testing.T) {
 	}
 }
 
+// overriding is a call that names a destination; empty is not there.
+func overriding(queue, manager string) *flow.Call {
+	metadata := map[string][]string{}
+	if queue != "" {
+		metadata["x-synapse-override-destination-queue"] = []string{queue}
+	}
+	if manager != "" {
+		metadata["x-synapse-override-destination-manager"] = []string{manager}
+	}
+	return &flow.Call{Metadata: metadata}
+}
+
 func TestDestination(t *testing.T) {
 	t.Parallel()
-	call := func(queue, manager string) *flow.Call {
-		metadata := map[string][]string{}
-		if queue != "" {
-			metadata["x-synapse-override-destination-queue"] = []string{queue}
-		}
-		if manager != "" {
-			metadata["x-synapse-override-destination-manager"] = []string{manager}
-		}
-		return &flow.Call{Metadata: metadata}
-	}
 	type message struct {
 		call           *flow.Call
 		queue, manager string // of the extension
 		replyTo        string // as queue or queue@manager
 	}
-	everything := message{call("over", "qm2"), "ext", "qm1", "reply@qm1"}
+	everything := message{overriding("over", "qm2"), "ext", "qm1", "reply@qm1"}
 	for _, tt := range []struct {
 		name    string
 		role    flow.Role
@@ -266,7 +268,7 @@ func TestDestination(t *testing.T) {
 	}{
 		{"no custom destinations", flow.Consumer, true, false, everything, flow.Address{Key: "out"}, "reply"},
 		{"metadata", flow.Consumer, false, false, everything, flow.Address{Key: "over", Manager: "qm2"}, "reply"},
-		{"metadata without a manager", flow.Provider, false, false, message{call("over", ""), "ext", "qm1", ""}, flow.Address{Key: "over"}, ""},
+		{"metadata without a manager", flow.Provider, false, false, message{overriding("over", ""), "ext", "qm1", ""}, flow.Address{Key: "over"}, ""},
 		{"extension", flow.Consumer, false, false, message{nil, "ext", "qm1", "reply@qm2"}, flow.Address{Key: "ext", Manager: "qm1"}, "reply"},
 		{"extension without a manager", flow.Consumer, false, false, message{nil, "ext", "", "reply@qm2"}, flow.Address{Key: "ext"}, "reply"},
 		{"reply address", flow.Consumer, false, false, message{nil, "", "", "reply@qm2"}, flow.Address{Key: "reply", Manager: "qm2"}, ""},
@@ -274,8 +276,8 @@ func TestDestination(t *testing.T) {
 		{"reply address of a provider stays one", flow.Provider, false, false, message{nil, "", "", "reply@qm2"}, flow.Address{Key: "out"}, "reply"},
 		{"send queue", flow.Consumer, false, false, message{}, flow.Address{Key: "out"}, ""},
 		{"no send queue needed", flow.Consumer, false, true, message{nil, "ext", "", ""}, flow.Address{Key: "ext"}, ""},
-		{"a manager alone goes with the next queue", flow.Consumer, false, false, message{call("", "qm2"), "ext", "qm1", ""}, flow.Address{Key: "ext", Manager: "qm2"}, ""},
-		{"over two ranks", flow.Consumer, false, false, message{call("", "qm2"), "", "qm1", "reply"}, flow.Address{Key: "reply", Manager: "qm2"}, ""},
+		{"a manager alone goes with the next queue", flow.Consumer, false, false, message{overriding("", "qm2"), "ext", "qm1", ""}, flow.Address{Key: "ext", Manager: "qm2"}, ""},
+		{"over two ranks", flow.Consumer, false, false, message{overriding("", "qm2"), "", "qm1", "reply"}, flow.Address{Key: "reply", Manager: "qm2"}, ""},
 		{"or with the send queue", flow.Provider, false, false, message{nil, "", "qm1", ""}, flow.Address{Key: "out", Manager: "qm1"}, ""},
 		{"an exchange", flow.Provider, false, false, message{nil, "exchange:x/a.b", "qm1", ""}, flow.Address{Exchange: "x", Key: "a.b", Manager: "qm1"}, ""},
 	} {
