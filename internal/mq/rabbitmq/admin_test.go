@@ -7,14 +7,11 @@ import (
 
 	"mqgateway/internal/flow"
 	"mqgateway/internal/mq"
-	"mqgateway/test/rabbittest"
 )
 
 func TestInspectCountsConsumers(t *testing.T) {
 	t.Parallel()
-	v := rabbittest.Shared(t).VHost(t)
-	declare(t, v, "q")
-	b := open(t, v)
+	_, b := openShared(t, "q")
 	for want := range 3 {
 		info, err := b.Inspect(within(t), "q")
 		if err != nil || info.Consumers != want {
@@ -27,9 +24,7 @@ func TestInspectCountsConsumers(t *testing.T) {
 // Names that the broker, or the library, would end a connection over.
 func TestAdminOfImpossibleQueues(t *testing.T) {
 	t.Parallel()
-	v := rabbittest.Shared(t).VHost(t)
-	declare(t, v, "q")
-	b := open(t, v)
+	_, b := openShared(t, "q")
 	publish(t, b, "q", &flow.Message{})
 	shared := b.SharedChannel()
 	for _, tt := range []struct {
@@ -49,7 +44,5 @@ func TestAdminOfImpossibleQueues(t *testing.T) {
 			}
 		})
 	}
-	if b.SharedChannel() != shared {
-		t.Error("the shared channel was replaced")
-	}
+	keepsChannel(t, b, shared)
 }

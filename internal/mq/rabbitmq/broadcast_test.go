@@ -9,8 +9,17 @@ import (
 
 	"mqgateway/internal/flow"
 	"mqgateway/internal/mq"
+	"mqgateway/internal/mq/rabbitmq"
 	"mqgateway/test/rabbittest"
 )
+
+// join makes a queue of a group.
+func join(t *testing.T, b *rabbitmq.Broker, queue string) {
+	t.Helper()
+	if err := b.Join(within(t), "group", mq.Queue{Name: queue, Kind: mq.Classic}); err != nil {
+		t.Fatal(err)
+	}
+}
 
 func TestGroupNames(t *testing.T) {
 	t.Parallel()
@@ -42,9 +51,7 @@ func TestGroupOfAnOperator(t *testing.T) {
 	}
 	b := open(t, v)
 	for _, q := range []string{"a", "b"} {
-		if err := b.Join(within(t), "group", mq.Queue{Name: q, Kind: mq.Classic}); err != nil {
-			t.Fatal(err)
-		}
+		join(t, b, q)
 	}
 	if err := b.Broadcast(within(t), "group", &flow.Message{ID: "m"}); err != nil {
 		t.Fatal(err)
@@ -60,15 +67,8 @@ func TestGroupOfAnOperator(t *testing.T) {
 // reply queues, one after the other.
 func TestGroupGoesWithItsLastQueue(t *testing.T) {
 	t.Parallel()
-	v := rabbittest.Shared(t).VHost(t)
-	b := open(t, v)
-	join := func() {
-		t.Helper()
-		if err := b.Join(within(t), "group", mq.Queue{Name: "q", Kind: mq.Classic}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	join()
+	v, b := openShared(t)
+	join(t, b, "q")
 	if _, err := v.Channel(t).QueueDelete("q", false, false, false); err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +77,7 @@ func TestGroupGoesWithItsLastQueue(t *testing.T) {
 		err := v.Channel(t).ExchangeDeclarePassive("group", amqp.ExchangeFanout, true, true, false, false, nil)
 		return errors.As(err, &gone) && gone.Code == amqp.NotFound
 	})
-	join()
+	join(t, b, "q")
 	if err := b.Broadcast(within(t), "group", &flow.Message{}); err != nil {
 		t.Errorf("Broadcast() to a group that is made again = %v", err)
 	}
@@ -86,15 +86,8 @@ func TestGroupGoesWithItsLastQueue(t *testing.T) {
 // A group that vanishes costs other publishes nothing, and can be made again.
 func TestGroupVanishes(t *testing.T) {
 	t.Parallel()
-	v := rabbittest.Shared(t).VHost(t)
-	b := open(t, v)
-	join := func() {
-		t.Helper()
-		if err := b.Join(within(t), "group", mq.Queue{Name: "q", Kind: mq.Classic}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	join()
+	v, b := openShared(t)
+	join(t, b, "q")
 	publish(t, b, "q", &flow.Message{})
 	shared := b.SharedChannel()
 	for range 3 {
@@ -107,11 +100,9 @@ func TestGroupVanishes(t *testing.T) {
 		if err := b.Broadcast(within(t), "group", &flow.Message{}); !errors.Is(err, mq.ErrReturned) {
 			t.Errorf("Broadcast() to a group that vanished = %v, want %v", err, mq.ErrReturned)
 		}
-		join()
+		join(t, b, "q")
 	}
-	if b.SharedChannel() != shared {
-		t.Error("the shared channel was replaced")
-	}
+	keepsChannel(t, b, shared)
 	if got := v.Messages(t, "q"); got != 4 {
 		t.Errorf("%d messages, want 4", got)
 	}

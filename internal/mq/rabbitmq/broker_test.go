@@ -16,9 +16,7 @@ import (
 
 func TestCheckAndStates(t *testing.T) {
 	t.Parallel()
-	v := rabbittest.Shared(t).VHost(t)
-	declare(t, v, "q")
-	b := open(t, v)
+	v, b := openShared(t, "q")
 	for range 2 {
 		if err := b.Check(within(t)); err != nil {
 			t.Fatal(err)
@@ -52,9 +50,7 @@ func TestCheckAndStates(t *testing.T) {
 // Many who need the connection at once get the same one.
 func TestConnectionIsOpenedOnce(t *testing.T) {
 	t.Parallel()
-	v := rabbittest.Shared(t).VHost(t)
-	declare(t, v, "q")
-	b := open(t, v)
+	_, b := openShared(t, "q")
 	channels := make([]any, 32)
 	var group sync.WaitGroup
 	for i := range channels {

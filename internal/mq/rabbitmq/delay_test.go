@@ -27,8 +27,7 @@ func later(t testing.TB, b *rabbitmq.Broker, queue string, delay time.Duration, 
 // RabbitMQ drops messages that go round in a circle of expiries.
 func TestHeldBackManyTimes(t *testing.T) {
 	t.Parallel()
-	v := rabbittest.Shared(t).VHost(t)
-	b := open(t, v)
+	v, b := openShared(t)
 	for _, kind := range []mq.QueueKind{mq.Classic, mq.Quorum} {
 		queue := string(kind)
 		if err := b.Declare(within(t), mq.Queue{Name: queue, Kind: kind}); err != nil {
@@ -105,9 +104,7 @@ func TestHeadersOfOthersWhileHeldBack(t *testing.T) {
 // into those must not be believed.
 func TestMessageThatPretendsToHaveBeenHeldBack(t *testing.T) {
 	t.Parallel()
-	v := rabbittest.Shared(t).VHost(t)
-	declare(t, v, "q")
-	b := open(t, v)
+	v, b := openShared(t, "q")
 	later(t, b, "q", time.Millisecond, &flow.Message{ID: "real", Body: []byte("body")})
 	sub := subscribe(t, b, "q", 1)
 	d := receive(t, sub)
@@ -149,9 +146,7 @@ func headersOf(m *flow.Message) map[string]any {
 // A delay queue that an operator deletes is made again.
 func TestDelayQueueVanishes(t *testing.T) {
 	t.Parallel()
-	v := rabbittest.Shared(t).VHost(t)
-	declare(t, v, "q")
-	b := open(t, v)
+	v, b := openShared(t, "q")
 	for n := range 3 {
 		later(t, b, "q", time.Millisecond, &flow.Message{})
 		eventually(t, "the message has come", func() bool { return v.Messages(t, "q") == n+1 })
@@ -164,8 +159,7 @@ func TestDelayQueueVanishes(t *testing.T) {
 
 func TestNoDelay(t *testing.T) {
 	t.Parallel()
-	v := rabbittest.Shared(t).VHost(t)
-	b := open(t, v)
+	v, b := openShared(t)
 	foreign, other := "foreign.RETRY.1000ms", "other.RETRY.1000ms"
 	declare(t, v, foreign)
 	if _, err := v.Channel(t).QueueDeclare(other, true, false, false, false, amqp.Table{amqp.QueueTypeArg: amqp.QueueTypeQuorum}); err != nil {

@@ -9,7 +9,6 @@ import (
 	"mqgateway/internal/flow"
 	"mqgateway/internal/mq"
 	"mqgateway/internal/mq/rabbitmq"
-	"mqgateway/test/rabbittest"
 )
 
 // replyName is a name as the broker makes it for a process on a node.
@@ -24,9 +23,7 @@ func replyName(node string, forge ...byte) string {
 // not make would cost the connection.
 func TestForgedReplyAddresses(t *testing.T) {
 	t.Parallel()
-	v := rabbittest.Shared(t).VHost(t)
-	declare(t, v, "q")
-	b := open(t, v)
+	_, b := openShared(t, "q")
 	publish(t, b, "q", &flow.Message{})
 	shared := b.SharedChannel()
 	for name, refused := range map[string]bool{
@@ -62,17 +59,13 @@ func TestForgedReplyAddresses(t *testing.T) {
 	if err := b.Publish(within(t), toQueue("amq.rabbitmq.reply-to"), &flow.Message{}); !errors.Is(err, mq.ErrReturned) {
 		t.Errorf("Publish() to the name of all inboxes = %v, want %v", err, mq.ErrReturned)
 	}
-	if b.SharedChannel() != shared {
-		t.Error("the shared channel was replaced")
-	}
+	keepsChannel(t, b, shared)
 }
 
 // Processes that are none of ours, or none at all, on a node that runs.
 func TestReplyToAnotherProcess(t *testing.T) {
 	t.Parallel()
-	v := rabbittest.Shared(t).VHost(t)
-	declare(t, v, "q")
-	b := open(t, v)
+	_, b := openShared(t, "q")
 	i := openInbox(t, b)
 	if err := i.Publish(within(t), toQueue("q"), &flow.Message{ReplyTo: i.Address()}); err != nil {
 		t.Fatal(err)
@@ -100,9 +93,7 @@ func TestReplyToAnotherProcess(t *testing.T) {
 			t.Errorf("Receive() = %+v, %v, want message %q", m, err, want)
 		}
 	}
-	if b.SharedChannel() != shared {
-		t.Error("the shared channel was replaced")
-	}
+	keepsChannel(t, b, shared)
 }
 
 func FuzzReplyAddress(f *testing.F) {

@@ -142,17 +142,13 @@ func TestInboxIsLostAlone(t *testing.T) {
 		})
 	}
 	good.stop()
-	if b.SharedChannel() != shared {
-		t.Error("the shared channel was replaced")
-	}
+	keepsChannel(t, b, shared)
 }
 
 // Of many in flight nobody is blamed for the end of the channel.
 func TestInboxBlamesNobody(t *testing.T) {
 	t.Parallel()
-	v := rabbittest.Shared(t).VHost(t)
-	declare(t, v, "q")
-	b := open(t, v)
+	_, b := openShared(t, "q")
 	for range 5 {
 		i := openInbox(t, b)
 		ctx := t.Context()

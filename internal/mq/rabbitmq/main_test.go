@@ -50,6 +50,24 @@ func open(t testing.TB, v *rabbittest.VHost, options ...func(*rabbitmq.Config)) 
 	return b
 }
 
+// openShared makes a broker on a virtual host of the shared server, with these queues.
+func openShared(t testing.TB, queues ...string) (*rabbittest.VHost, *rabbitmq.Broker) {
+	t.Helper()
+	v := rabbittest.Shared(t).VHost(t)
+	for _, q := range queues {
+		declare(t, v, q)
+	}
+	return v, open(t, v)
+}
+
+// keepsChannel holds that publishes share the same channel as before.
+func keepsChannel(t testing.TB, b *rabbitmq.Broker, shared any) {
+	t.Helper()
+	if b.SharedChannel() != shared {
+		t.Error("the shared channel was replaced")
+	}
+}
+
 // within is the context of a test with a deadline.
 func within(t testing.TB) context.Context {
 	t.Helper()

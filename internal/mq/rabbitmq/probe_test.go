@@ -16,8 +16,7 @@ import (
 
 func TestProbeTakesAConnectionOfItsOwn(t *testing.T) {
 	t.Parallel()
-	v := rabbittest.Shared(t).VHost(t)
-	b := open(t, v)
+	_, b := openShared(t)
 	if err := b.Check(within(t)); err != nil {
 		t.Fatal(err)
 	}

@@ -127,9 +127,7 @@ func manyHeaders(n, size int) *flow.Message {
 // others are published on them.
 func TestPoisonIsRefused(t *testing.T) {
 	t.Parallel()
-	v := rabbittest.Shared(t).VHost(t)
-	declare(t, v, "q")
-	b := open(t, v)
+	v, b := openShared(t, "q")
 	publish(t, b, "q", &flow.Message{})
 	shared := b.SharedChannel()
 	good := publishGood(t, b, "q", 4)
@@ -152,9 +150,7 @@ func TestPoisonIsRefused(t *testing.T) {
 		})
 	}
 	sent := good.stop() + 1
-	if b.SharedChannel() != shared {
-		t.Error("the shared channel was replaced")
-	}
+	keepsChannel(t, b, shared)
 	if got := v.Messages(t, "q"); got != sent {
 		t.Errorf("%d messages in the queue, want %d", got, sent)
 	}
@@ -163,9 +159,7 @@ func TestPoisonIsRefused(t *testing.T) {
 // What the guards let pass is at their limits, and the broker takes it.
 func TestLimitsAreTaken(t *testing.T) {
 	t.Parallel()
-	v := rabbittest.Shared(t).VHost(t)
-	declare(t, v, "q")
-	b := open(t, v)
+	_, b := openShared(t, "q")
 	longest := strings.Repeat("x", 255)
 	tests := []struct {
 		name string
@@ -242,17 +236,13 @@ func TestPublishOutcomes(t *testing.T) {
 	if err := b.Publish(within(t), flow.Address{Exchange: "inner"}, &flow.Message{}); !errors.Is(err, mq.ErrNacked) {
 		t.Errorf("Publish() = %v, want %v", err, mq.ErrNacked)
 	}
-	if b.SharedChannel() != shared {
-		t.Error("the shared channel was replaced")
-	}
+	keepsChannel(t, b, shared)
 }
 
 // Poison that nobody knew of ends the shared channel: it alone gets an error.
 func TestQuarantine(t *testing.T) {
 	t.Parallel()
-	v := rabbittest.Shared(t).VHost(t)
-	declare(t, v, "q")
-	b := open(t, v)
+	v, b := openShared(t, "q")
 	good := publishGood(t, b, "q", 32)
 	for i := range 20 {
 		good.more(50)
@@ -278,9 +268,7 @@ func TestQuarantine(t *testing.T) {
 // Messages with the same id are in flight at once, to a queue and to none.
 func TestReturnsWithRepeatedIDs(t *testing.T) {
 	t.Parallel()
-	v := rabbittest.Shared(t).VHost(t)
-	declare(t, v, "q")
-	b := open(t, v)
+	v, b := openShared(t, "q")
 	good := publishGood(t, b, "q", 16)
 	var group sync.WaitGroup
 	ctx := t.Context()
@@ -389,9 +377,7 @@ func TestExchangeDeletedUnderLoad(t *testing.T) {
 
 func TestPublishEndsWithContext(t *testing.T) {
 	t.Parallel()
-	v := rabbittest.Shared(t).VHost(t)
-	declare(t, v, "q")
-	b := open(t, v)
+	_, b := openShared(t, "q")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	for range 2 {

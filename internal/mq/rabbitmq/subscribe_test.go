@@ -23,8 +23,7 @@ import (
 
 func TestMissingQueue(t *testing.T) {
 	t.Parallel()
-	v := rabbittest.Shared(t).VHost(t)
-	b := open(t, v)
+	_, b := openShared(t)
 	_, err := b.Subscribe(within(t), mq.Queue{Name: "q", Prefetch: 1})
 	if !errors.Is(err, mq.ErrNoQueue) || !strings.Contains(err.Error(), "mq.connection.declareQueues") {
 		t.Errorf("Subscribe() = %v, want %v with the remedy", err, mq.ErrNoQueue)
@@ -40,8 +39,7 @@ func TestMissingQueue(t *testing.T) {
 
 func TestDeclare(t *testing.T) {
 	t.Parallel()
-	v := rabbittest.Shared(t).VHost(t)
-	b := open(t, v)
+	_, b := openShared(t)
 	for _, tt := range []struct {
 		name string
 		q    mq.Queue
@@ -161,9 +159,7 @@ func TestSlowMessageDoesNotStall(t *testing.T) {
 // The server ends the consumer, and the channel lives on.
 func TestServerCancels(t *testing.T) {
 	t.Parallel()
-	v := rabbittest.Shared(t).VHost(t)
-	declare(t, v, "q")
-	b := open(t, v)
+	v, b := openShared(t, "q")
 	put(t, v, "q", 3)
 	sub := subscribe(t, b, "q", 1)
 	d := receive(t, sub)
@@ -271,8 +267,7 @@ func TestCancelGivesWhatWasSent(t *testing.T) {
 // Quorum queues count deliveries: a retry always, a return not from 4.3 on.
 func TestDeliveriesAreCounted(t *testing.T) {
 	t.Parallel()
-	v := rabbittest.Shared(t).VHost(t)
-	b := open(t, v)
+	_, b := openShared(t)
 	sub, err := b.Subscribe(within(t), mq.Queue{Name: "q", Kind: mq.Quorum, Prefetch: 1})
 	if err != nil {
 		t.Fatal(err)
@@ -292,9 +287,7 @@ func TestDeliveriesAreCounted(t *testing.T) {
 // Every property and every type of header comes back as it was sent.
 func TestRoundTrip(t *testing.T) {
 	t.Parallel()
-	v := rabbittest.Shared(t).VHost(t)
-	declare(t, v, "q")
-	b := open(t, v)
+	_, b := openShared(t, "q")
 	at := time.Date(2026, 11, 23, 4, 5, 6, 0, time.UTC)
 	sent := &flow.Message{
 		ID: "id", CorrelID: "correl", ReplyTo: "replies", ReplyToManager: "QM2",
@@ -345,9 +338,7 @@ func TestRoundTrip(t *testing.T) {
 // Numbers that have no type on the wire get the next one that has.
 func TestIntegersAreWidened(t *testing.T) {
 	t.Parallel()
-	v := rabbittest.Shared(t).VHost(t)
-	declare(t, v, "q")
-	b := open(t, v)
+	_, b := openShared(t, "q")
 	publish(t, b, "q", headers("h", []any{3_000_000_000, uint64(1 << 62), uint(7)}))
 	got := receive(t, subscribe(t, b, "q", 1)).Message.Headers
 	want := []flow.Header{{Name: "h", Value: []any{int64(3_000_000_000), int64(1 << 62), int64(7)}}}
