@@ -49,7 +49,7 @@ func TestWhatIsHeldBackIsNotPurged(t *testing.T) {
 	receive(t, idle)
 	receive(t, idle)
 	counts(t, broker, "q", 2)
-	closeQuietly(t, idle) // its messages wait again
+	closeOrFail(t, idle) // its messages wait again
 	counts(t, broker, "q", 4)
 	purge(t, broker, "q", 4)
 	counts(t, broker, "q", 0)

@@ -32,7 +32,7 @@ func openAt(t testing.TB, cfg jetstream.Config, c mq.ConnectionConfig) *jetstrea
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { closeQuietly(t, broker) })
+	t.Cleanup(func() { closeOrFail(t, broker) })
 	return broker
 }
 
@@ -81,7 +81,7 @@ func TestNobodyListens(t *testing.T) {
 		t.Fatal(err)
 	}
 	address := listener.Addr().String()
-	closeQuietly(t, listener)
+	closeOrFail(t, listener)
 	err = openAt(t, jetstream.Config{}, mq.ConnectionConfig{URI: secret.URI("nats://" + address)}).Check(t.Context())
 	if err == nil || !strings.Contains(err.Error(), address) {
 		t.Errorf("Check() = %v, want an error that names %s", err, address)
@@ -105,7 +105,7 @@ func TestCloseEndsADial(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { closeQuietly(t, listener) })
+	t.Cleanup(func() { closeOrFail(t, listener) })
 	broker := openAt(t, jetstream.Config{ConfirmTimeout: time.Hour}, mq.ConnectionConfig{URI: secret.URI("nats://" + listener.Addr().String())})
 	checked := make(chan error)
 	go func() { checked <- broker.Check(context.Background()) }()
@@ -113,14 +113,14 @@ func TestCloseEndsADial(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { closeQuietly(t, conn) })
+	t.Cleanup(func() { closeOrFail(t, conn) })
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := broker.Check(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("Check() of an ended context = %v, want %v", err, context.Canceled)
 	}
-	closeQuietly(t, broker)
+	closeOrFail(t, broker)
 	if err := <-checked; err == nil {
 		t.Error("Check() = nil, want an error")
 	}

@@ -26,7 +26,7 @@ func TestClusterSurvivesTheLossOfAServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { closeQuietly(t, broker) })
+	t.Cleanup(func() { closeOrFail(t, broker) })
 	eventually(t, "the cluster has a leader", func() bool {
 		return broker.Declare(t.Context(), mq.Queue{Name: "q", Kind: mq.Quorum}) == nil
 	})
@@ -52,7 +52,7 @@ func TestClusterSurvivesTheLossOfAServer(t *testing.T) {
 		if err != nil {
 			return false // the cluster looks for new leaders
 		}
-		defer closeQuietly(t, s)
+		defer closeOrFail(t, s)
 		for len(seen) < n {
 			d, err := s.Receive(t.Context())
 			if err != nil || d.Settle(mq.Ack) != nil {

@@ -73,7 +73,7 @@ func subscribeExpiring(t *testing.T, broker mq.Broker, name string) mq.Subscript
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { closeQuietly(t, s) })
+	t.Cleanup(func() { closeOrFail(t, s) })
 	return s
 }
 

@@ -28,7 +28,7 @@ func TestFrozenServerHoldsNobodyForLong(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { closeQuietly(t, broker) })
+	t.Cleanup(func() { closeOrFail(t, broker) })
 	declare(t, broker, "q")
 	network.Hold(proxy.Both)
 	ended := make(chan error, 64)

@@ -34,7 +34,7 @@ func startEmbedded(t testing.TB, cfg jetstream.EmbeddedConfig) *jetstream.Server
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { closeQuietly(t, embedded) })
+	t.Cleanup(func() { closeOrFail(t, embedded) })
 	return embedded
 }
 
@@ -42,7 +42,7 @@ func startEmbedded(t testing.TB, cfg jetstream.EmbeddedConfig) *jetstream.Server
 func openEmbedded(t testing.TB, embedded *jetstream.Server) *jetstream.Broker {
 	t.Helper()
 	broker := newEmbeddedBroker(t, embedded)
-	t.Cleanup(func() { closeQuietly(t, broker) })
+	t.Cleanup(func() { closeOrFail(t, broker) })
 	return broker
 }
 
@@ -51,7 +51,7 @@ func newEmbeddedBroker(t testing.TB, embedded *jetstream.Server) *jetstream.Brok
 	return embedded.Open(jetstream.Config{Manager: "embedded", Instance: instance, ConfirmTimeout: patience})
 }
 
-func closeQuietly(t testing.TB, c interface{ Close() error }) {
+func closeOrFail(t testing.TB, c interface{ Close() error }) {
 	t.Helper()
 	if err := c.Close(); err != nil {
 		t.Errorf("closing: %v", err)
@@ -119,7 +119,7 @@ func cut(t testing.TB, s *server.Server) {
 func openExternal(t testing.TB, e *external) *jetstream.Broker {
 	t.Helper()
 	broker := newExternalBroker(t, e)
-	t.Cleanup(func() { closeQuietly(t, broker) })
+	t.Cleanup(func() { closeOrFail(t, broker) })
 	return broker
 }
 
@@ -155,7 +155,7 @@ func subscribe(t testing.TB, broker mq.Broker, queue string, prefetch int) mq.Su
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { closeQuietly(t, s) })
+	t.Cleanup(func() { closeOrFail(t, s) })
 	return s
 }
 

@@ -40,7 +40,7 @@ func TestProbeOfABrokerThatIsClosed(t *testing.T) {
 	if err := b.Probe(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	closeQuietly(t, b)
+	closeOrFail(t, b)
 	if err := b.Probe(t.Context()); err == nil {
 		t.Error("Probe() after Close() succeeds")
 	}
@@ -52,7 +52,7 @@ func TestProbeEndsWithItsTime(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { closeQuietly(t, listener) })
+	t.Cleanup(func() { closeOrFail(t, listener) })
 	b := openAt(t, jetstream.Config{}, mq.ConnectionConfig{URI: secret.URI("nats://" + listener.Addr().String())})
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()

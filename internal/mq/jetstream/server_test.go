@@ -129,9 +129,9 @@ func TestMessagesSurviveARestart(t *testing.T) {
 	publish(t, broker, "q", flow.Message{ID: "2"})
 	s := subscribe(t, broker, "q", 1)
 	settle(t, receive(t, s), mq.Ack)
-	closeQuietly(t, s)
-	closeQuietly(t, broker)
-	closeQuietly(t, first)
+	closeOrFail(t, s)
+	closeOrFail(t, broker)
+	closeOrFail(t, first)
 
 	again := subscribe(t, openEmbedded(t, startEmbedded(t, cfg)), "q", 1)
 	if d := receive(t, again); d.Message.ID != "2" {
@@ -174,7 +174,7 @@ func TestOtherProgramsNeedTheToken(t *testing.T) {
 	if mode := info.Mode().Perm(); mode != 0o600 {
 		t.Errorf("mode of the token = %o, want 600", mode)
 	}
-	closeQuietly(t, embedded)
+	closeOrFail(t, embedded)
 	again := startEmbedded(t, jetstream.EmbeddedConfig{Directory: directory, Listen: "127.0.0.1:0"})
 	if again.Token() != embedded.Token() || len(again.Token().Reveal()) < 20 {
 		t.Error("the token was not kept")
@@ -253,7 +253,7 @@ func TestLargestMessagePasses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { closeQuietly(t, embedded) })
+	t.Cleanup(func() { closeOrFail(t, embedded) })
 	broker := openEmbedded(t, embedded)
 	declare(t, broker, "q")
 	header := flow.Header{Name: "large", Value: strings.Repeat("x", 64<<10)}
