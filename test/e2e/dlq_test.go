@@ -142,11 +142,11 @@ func closing(t *testing.T, broker brokerOfSite, err error) brokerOfSite {
 	return broker
 }
 
-// publish sends messages to a queue, many at once.
+// publish sends messages to a queue, many at once; few keep their order.
 func publish(t *testing.T, broker mq.Broker, queue string, messages ...flow.Message) {
 	t.Helper()
 	var group sync.WaitGroup
-	limit := make(chan struct{}, 100) // in flight
+	limit := make(chan struct{}, 1000) // in flight
 	for i := range messages {
 		limit <- struct{}{}
 		group.Go(func() {
@@ -155,7 +155,7 @@ func publish(t *testing.T, broker mq.Broker, queue string, messages ...flow.Mess
 				t.Error(err)
 			}
 		})
-		if len(messages) < cap(limit) { // in order
+		if len(messages) < 10 {
 			group.Wait()
 		}
 	}
@@ -429,7 +429,7 @@ func TestLettersThatCannotBePublishedStay(t *testing.T) {
 
 func TestOnlyTheLastOfManyLettersIsReplayed(t *testing.T) {
 	t.Parallel()
-	const many = 5000
+	const many = 2500 // more than one reader may hold
 	inEachBroker(t, func(t *testing.T, s site) {
 		_, broker := s.failed(t, "m-0")
 		s.service.Set(codes.OK, nil)
@@ -481,35 +481,15 @@ func TestAReplayMayEndAtAnyMoment(t *testing.T) {
 				if err := broker.Declare(t.Context(), mq.Queue{Name: "IN.DLQ", Kind: mq.Quorum}); err != nil {
 					t.Fatal(err)
 				}
-				if err := broker.Declare(t.Context(), mq.Queue{Name: "AGAIN", Kind: mq.Classic}); err != nil {
-					t.Fatal(err)
-				}
 				letters := make([]flow.Message, many)
 				for i := range letters {
 					letters[i] = letter(strconv.Itoa(i), "IN")
 				}
-				publish(t, broker, "IN.DLQ", letters...)
-				command := gatewaytest.Command(t, s.config, "dlq", "replay", "--yes", "--to", "AGAIN")
-				command.Start(t)
-				gatewaytest.Eventually(t, func() error {
-					info, err := broker.Inspect(t.Context(), "AGAIN")
-					if err == nil && info.Messages < many/10 {
-						err = fmt.Errorf("%d are replayed", info.Messages)
-					}
-					return err
-				})
-				command.Signal(tt.signal)
-				if r := command.Wait(t); r.Code == 0 {
-					t.Fatal("the command ended before the signal")
-				}
+				again := s.interrupt(t, broker, tt.signal, letters)
 				seen := map[string]int{}
-				again, err := broker.Inspect(t.Context(), "AGAIN")
-				if err != nil {
-					t.Fatal(err)
-				}
 				gatewaytest.Eventually(t, func() error { // unsettled letters of a killed process come back later
 					clear(seen)
-					for _, id := range append(idsOf(s.list(t)), idsOf(s.list(t, "--queue", "AGAIN"))...) {
+					for _, id := range append(idsOf(s.list(t)), idsOf(s.list(t, "--queue", again))...) {
 						seen[id]++
 					}
 					if len(seen) < many {
@@ -521,12 +501,38 @@ func TestAReplayMayEndAtAnyMoment(t *testing.T) {
 				for _, n := range seen {
 					repeated += n
 				}
-				t.Logf("%d of %d were replayed, %d repeated", again.Messages, many, repeated)
 				if repeated > tt.repeats {
 					t.Errorf("%d messages are there twice, want %d at most", repeated, tt.repeats)
 				}
 			})
 		})
+	}
+}
+
+// interrupt sends a signal to a command that replays letters, when it is at work, and
+// returns the queue that it replayed them to. On a busy machine the command may be done
+// by then: it gets the letters again.
+func (s site) interrupt(t *testing.T, broker brokerOfSite, signal syscall.Signal, letters []flow.Message) (to string) {
+	t.Helper()
+	for try := 1; ; try++ {
+		to = fmt.Sprint("AGAIN", try)
+		if err := broker.Declare(t.Context(), mq.Queue{Name: to, Kind: mq.Classic}); err != nil {
+			t.Fatal(err)
+		}
+		publish(t, broker, "IN.DLQ", letters...)
+		command := gatewaytest.Command(t, s.config, "dlq", "replay", "--yes", "--to", to)
+		command.Start(t)
+		gatewaytest.Eventually(t, func() error {
+			info, err := broker.Inspect(t.Context(), to)
+			if err == nil && info.Messages < len(letters)/10 {
+				err = fmt.Errorf("%d are replayed", info.Messages)
+			}
+			return err
+		})
+		command.Signal(signal)
+		if r := command.Wait(t); r.Code != 0 {
+			return to
+		}
 	}
 }
 

@@ -69,28 +69,37 @@ routing: {routeList: [{destinationExpression: "'orders'"}]}
 func TestParkedMessagesOutliveTheGateway(t *testing.T) {
 	t.Parallel()
 	onBothBrokers(t, func(t *testing.T, from source) {
-		const pause = 3 * time.Second
+		const (
+			pause  = 3 * time.Second
+			tries  = 3
+			keys   = "retry: {initial: 3s, max: 3s, inPlaceMax: 0, attempts: 3}"
+			parked = `gateway_messages_parked_total{code="602",flow="queue-to-service",manager=%q,queue="IN"}`
+		)
 		s := gatewaytest.Serve(t, "")
 		s.Set(codes.Unavailable, nil)
-		const keys = "retry: {initial: 3s, max: 3s, inPlaceMax: 0, attempts: 3}"
-		g := from.start(t, s, keys)
-		from.put(t, g, "m-1")
-		for try := 1; try <= 2; try++ {
-			g.WaitMetric(t, fmt.Sprintf(`gateway_messages_parked_total{code="602",flow="queue-to-service",manager=%q,queue="IN"}`, from.manager), 1)
-			parked := time.Now()
-			g.Stop(t)
-			if got := len(s.Calls()); got != try {
-				t.Fatalf("calls = %d, want %d", got, try)
+		var letters []map[string]any
+		// A gateway that stops slowly may see the next try, too.
+		for n := 0; n < tries; n = len(s.Calls()) {
+			g := from.start(t, s, keys)
+			if n == 0 {
+				from.put(t, g, "m-1")
 			}
-			g = from.start(t, s, keys)
-			s.WaitCalls(t, try+1)
-			if waited := time.Since(parked); waited < pause-200*time.Millisecond {
+			if s.WaitCalls(t, n+1); n+1 < tries {
+				g.WaitMetricOf(t, fmt.Sprintf(parked, from.manager), 1)
+			} else {
+				g.WaitForLog(t, "message is moved to the dead letter queue")
+			}
+			g.Stop(t)
+			letters = append(letters, g.Logged("message is moved to the dead letter queue")...)
+		}
+		calls := s.Calls()
+		for i := range len(calls) - 1 {
+			if waited := calls[i+1].At.Sub(calls[i].At); waited < pause-200*time.Millisecond {
 				t.Errorf("the message is back after %v, want no less than %v", waited, pause)
 			}
 		}
-		letter := g.WaitForLog(t, "message is moved to the dead letter queue")
-		if letter["message"] != "m-1" || letter["attempts"] != 3.0 || letter["code"] != 602.0 {
-			t.Errorf("dead letter = %v, want the message after three tries", letter)
+		if len(calls) != tries || len(letters) != 1 || letters[0]["message"] != "m-1" || letters[0]["attempts"] != 3.0 || letters[0]["code"] != 602.0 {
+			t.Errorf("%d calls, dead letters %v, want the message after three tries", len(calls), letters)
 		}
 	})
 }
@@ -111,36 +120,35 @@ func TestServiceThatIsDownDoesNotHoldUpTheOthers(t *testing.T) {
 	}
 	put("Down")
 	put("Up")
+	waitTaken(t, s, "up", n)
 	gatewaytest.Eventually(t, func() error {
-		if got := len(callsOf(s, "up")); got != n {
-			return fmt.Errorf("calls of the service that is up = %d, want %d", got, n)
+		if got := vhost.Messages(t, "IN.RETRY.1000ms"); got <= 0 {
+			return fmt.Errorf("messages in the delay queue = %d, want some", got)
 		}
 		return nil
 	})
-	if got := vhost.Messages(t, "IN.RETRY.1000ms"); got <= 0 {
-		t.Errorf("messages in the delay queue = %d, want some", got)
-	}
 	s.Refuse("down", codes.OK)
-	came := len(callsOf(s, "down"))
-	gatewaytest.Eventually(t, func() error {
-		if got := vhost.Messages(t, "IN") + vhost.Messages(t, "IN.RETRY.1000ms"); got != 0 {
-			return fmt.Errorf("%d messages wait", got)
-		}
-		return nil
-	})
-	ids := map[string]bool{}
-	for _, c := range callsOf(s, "down")[came:] {
-		ids[c.Message.GetMessageId()] = true
-	}
-	if len(ids) != n {
-		t.Errorf("messages that came after the outage = %d, want %d", len(ids), n)
-	}
+	waitTaken(t, s, "down", n)
+	p.waitEmpty("IN")
+	p.waitEmpty("IN.RETRY.1000ms")
 	g.WaitMetric(t, `gateway_messages_in_work{manager="QM1",queue="IN"}`, 0)
 }
 
-// callsOf are the calls of an authority.
-func callsOf(s *gatewaytest.Service, authority string) []gatewaytest.Call {
-	return slices.DeleteFunc(s.Calls(), func(c gatewaytest.Call) bool { return c.Authority != authority })
+// waitTaken waits until calls of an authority with n different messages did not fail.
+func waitTaken(t *testing.T, s *gatewaytest.Service, authority string, n int) {
+	t.Helper()
+	gatewaytest.Eventually(t, func() error {
+		ids := map[string]bool{}
+		for _, c := range s.Calls() {
+			if c.Authority == authority && !c.Failed {
+				ids[c.Message.GetMessageId()] = true
+			}
+		}
+		if len(ids) != n {
+			return fmt.Errorf("%d messages were taken by %q, want %d", len(ids), authority, n)
+		}
+		return nil
+	})
 }
 
 // TestMessageIsDeadLetteredAfterItsDeadline: its Expiry counts from the first taking,
@@ -150,18 +158,17 @@ func TestMessageIsDeadLetteredAfterItsDeadline(t *testing.T) {
 	vhost := rabbittest.Shared(t).VHost(t)
 	s, p := gatewaytest.Serve(t, ""), newPartner(t, vhost, "IN")
 	s.Set(codes.Unavailable, nil)
-	g := gatewaytest.Start(t, failure(consumer(vhost, s), "retry: {initial: 2s, max: 2s, inPlaceMax: 0}"))
-	p.put("IN", amqp.Publishing{MessageId: "m-1", Expiration: "5000", Body: []byte("<Orders/>")})
+	g := gatewaytest.Start(t, failure(consumer(vhost, s), "retry: {initial: 4s, max: 4s, inPlaceMax: 0}"))
+	g.WaitMetric(t, `gateway_queue_subscribed{manager="QM1",queue="IN"}`, 1)
+	p.put("IN", amqp.Publishing{MessageId: "m-1", Expiration: "10000", Body: []byte("<Orders/>")})
 	letter := p.take("IN.DLQ")
-	if code := letter.Headers["x-gateway-error-code"]; code != "608" || letter.Headers["x-gateway-original-expiration"] != "5000" || letter.Expiration != "" {
+	if code := letter.Headers["x-gateway-error-code"]; code != "608" || letter.Headers["x-gateway-original-expiration"] != "10000" || letter.Expiration != "" {
 		t.Errorf("dead letter = %+v, want 608 and the expiration kept", letter)
 	}
-	if got := len(s.Calls()); got != 3 {
-		t.Errorf("calls = %d, want 3 within five seconds", got)
+	if got := len(s.Calls()); got < 1 || got > 3 {
+		t.Errorf("calls = %d, want at most 3 within ten seconds", got)
 	}
-	if got := g.Metric(t, `gateway_errors_total{code="608",flow="queue-to-service"}`); got != 1 {
-		t.Errorf("errors of 608 = %v, want 1", got)
-	}
+	g.WaitMetric(t, `gateway_errors_total{code="608",flow="queue-to-service"}`, 1)
 }
 
 func TestWhatBecomesOfFailedMessagesIsChosen(t *testing.T) {
@@ -212,9 +219,8 @@ func TestRequeuedMessageIsTriedForEver(t *testing.T) {
 		s.Set(codes.InvalidArgument, nil)
 		g := from.start(t, s, "onPermanent: requeue")
 		from.put(t, g, "m-1")
-		start := time.Now()
-		s.WaitCalls(t, 3)
-		if took := time.Since(start); took < 2*time.Second {
+		calls := s.WaitCalls(t, 3)
+		if took := calls[2].At.Sub(calls[0].At); took < 2*time.Second {
 			t.Errorf("three calls within %v, want no more than one a second", took)
 		}
 		s.Set(codes.OK, nil)
@@ -244,7 +250,7 @@ func TestWrongRolloutDoesNotEmptyTheQueue(t *testing.T) {
 	p.waitEmpty("IN")
 	g.WaitMetric(t, braked, 0)
 	letters := vhost.Messages(t, "IN.DLQ")
-	if letters < 10 || letters > 25 {
+	if letters < 10 || letters > n/2 {
 		t.Errorf("dead letters = %d of %d, want no more than pulled the brake, and some probes", letters, n)
 	}
 	if got := len(s.Calls()); got != n {
@@ -265,7 +271,7 @@ func TestOrderIsKept(t *testing.T) {
 	for _, name := range []string{"First", "Second", "Third", "Fourth", "Fifth"} {
 		p.put("IN", amqp.Publishing{MessageId: name, Body: []byte("<" + name + "/>")})
 	}
-	g.WaitMetric(t, `gateway_retries_total{code="602",flow="queue-to-service",manager="QM1",queue="IN"}`, 5) // longer than others are retried in place
+	g.WaitMetricOf(t, `gateway_retries_total{code="602",flow="queue-to-service",manager="QM1",queue="IN"}`, 5) // longer than others are retried in place
 	s.Refuse("third", codes.OK)
 	p.waitEmpty("IN")
 	var order []string

@@ -159,9 +159,12 @@ func TestMessagesThatFailForGoodAreDeadLetteredWithTheReason(t *testing.T) {
 	}
 	s.WaitCalls(t, 8)
 	p.waitEmpty("IN")
-	if got := len(g.Logged("message is moved to the dead letter queue")); got != 8 {
-		t.Errorf("log lines of dead letters = %d, want 8", got)
-	}
+	gatewaytest.Eventually(t, func() error {
+		if got := len(g.Logged("message is moved to the dead letter queue")); got != 8 {
+			return fmt.Errorf("log lines of dead letters = %d, want 8", got)
+		}
+		return nil
+	})
 }
 
 func TestServiceThatRefusesForGood(t *testing.T) {
@@ -191,9 +194,12 @@ func TestServiceThatIsDownGetsItsMessagesLater(t *testing.T) {
 		p.put("IN", amqp.Publishing{MessageId: fmt.Sprint(i), Body: []byte("<Orders/>")})
 	}
 	g.WaitForLog(t, "message failed; trying again in place")
-	if got := vhost.Messages(t, "IN"); got != 5 {
-		t.Errorf("messages in the queue = %d, want all 5 unacknowledged", got)
-	}
+	gatewaytest.Eventually(t, func() error {
+		if got := vhost.Messages(t, "IN"); got != 5 {
+			return fmt.Errorf("messages in the queue = %d, want all 5 unacknowledged", got)
+		}
+		return nil
+	})
 	up := gatewaytest.Serve(t, down.Address)
 	up.WaitCalls(t, 5)
 	p.waitEmpty("IN")
@@ -268,7 +274,7 @@ func TestStopFinishesWhatIsInWorkAndLeavesTheRest(t *testing.T) {
 	s, p := gatewaytest.Serve(t, ""), newPartner(t, vhost, "IN")
 	hold := make(chan struct{})
 	s.Set(codes.OK, hold)
-	g := gatewaytest.Start(t, consumer(vhost, s)+"\nterminationGracePeriodSeconds: 50\n")
+	g := gatewaytest.Start(t, consumer(vhost, s)+longGrace)
 	for range 200 {
 		p.put("IN", amqp.Publishing{Body: []byte("<Orders/>")})
 	}
@@ -296,9 +302,17 @@ func TestStopFinishesWhatIsInWorkAndLeavesTheRest(t *testing.T) {
 	}
 }
 
-func TestBrokerStopsAndStartsWhileMessagesFlow(t *testing.T) {
+// TestBrokerGoesAndComesBack has a node of its own, since each boot takes seconds.
+func TestBrokerGoesAndComesBack(t *testing.T) {
 	t.Parallel()
 	node := rabbittest.Start(t)
+	t.Run("stopped while messages flow", func(t *testing.T) { brokerIsStopped(t, node) })
+	t.Run("killed while replies are in hand", func(t *testing.T) { brokerIsKilled(t, node) })
+}
+
+// brokerIsStopped while messages flow both ways: each arrives.
+func brokerIsStopped(t *testing.T, node *rabbittest.Node) {
+	t.Helper()
 	vhost := node.VHost(t)
 	s := gatewaytest.Serve(t, "")
 	newPartner(t, vhost, "IN", "OUT")
@@ -405,12 +419,12 @@ func callEach(ctx context.Context, c pb.MessageAsyncChannelClient, n int) error 
 
 func TestBrokerThatIsDownAtTheStart(t *testing.T) {
 	t.Parallel()
-	node := rabbittest.Start(t)
-	vhost := node.VHost(t)
+	vhost := rabbittest.Shared(t).VHost(t)
 	s := gatewaytest.Serve(t, "")
-	newPartner(t, vhost, "IN", "OUT")
-	node.Stop(t)
-	g := gatewaytest.Start(t, consumer(vhost, s))
+	p := newPartner(t, vhost, "IN", "OUT")
+	config, network := through(t, vhost, consumer(vhost, s))
+	network.Refuse()
+	g := gatewaytest.Start(t, config)
 	g.WaitForLog(t, "manager is down; trying until it answers")
 	g.WaitForLog(t, "queue can't be read; trying until it can be")
 	for path, want := range map[string]int{"ping": 200, "liveness": 200, "readiness": 503} {
@@ -418,12 +432,12 @@ func TestBrokerThatIsDownAtTheStart(t *testing.T) {
 			t.Errorf("%s = %d %s, want %d", path, got, body, want)
 		}
 	}
-	if _, body := g.Probe(t, "/actuator/health"); !strings.Contains(body, "manager QM1") || !strings.Contains(body, "refused") {
+	if _, body := g.Probe(t, "/actuator/health"); !strings.Contains(body, "manager QM1") || !strings.Contains(body, network.Address) {
 		t.Errorf("health = %s, want the manager and the cause", body)
 	}
-	node.Start(t)
+	network.Heal()
 	g.WaitReady(t, 200)
-	newPartner(t, vhost).put("IN", amqp.Publishing{Body: []byte("<Orders/>")})
+	p.put("IN", amqp.Publishing{Body: []byte("<Orders/>")})
 	s.WaitCalls(t, 1)
 	for _, line := range []string{"manager is down", "queue can't be read"} {
 		if got := len(g.Logged(line)); got != 1 {

@@ -4,10 +4,21 @@
 package e2e
 
 import (
+	"flag"
+	"fmt"
 	"os"
 	"testing"
 
 	"mqgateway/test/gatewaytest"
 )
 
-func TestMain(m *testing.M) { os.Exit(gatewaytest.Main(m)) }
+// atOnce is how many tests run at the same time: most of their time they wait.
+const atOnce = "8"
+
+func TestMain(m *testing.M) {
+	if err := flag.Set("test.parallel", atOnce); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(gatewaytest.Main(m))
+}

@@ -57,12 +57,14 @@ func TestPausesLoseAndRepeatNothing(t *testing.T) {
 		{"disableManagerIds: []", [3]float64{1, 1, 1}},
 	} {
 		g.Configure(t, strings.Replace(config, "mq:\n", "mq:\n  consumerParams: {"+strings.Trim(tt.keys, "{}")+"}\n", 1))
+		g.Hangup(t)
 		for i, want := range tt.read {
 			subscribed(i, want)
 		}
 	}
 	cancel()
 	<-ended
+	s.WaitCalls(t, put)
 	for _, p := range partners {
 		p.waitEmpty("IN")
 	}

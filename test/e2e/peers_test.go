@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	pb "mqgateway/api/proto/gateway"
+	"mqgateway/test/faults/proxy"
 	"mqgateway/test/gatewaytest"
 	"mqgateway/test/rabbittest"
 )
@@ -101,6 +102,13 @@ func codeOf(err error) string {
 		}
 	}
 	return ""
+}
+
+// through has a configuration reach a virtual host through a bad network.
+func through(t *testing.T, vhost *rabbittest.VHost, config string) (string, *proxy.Proxy) {
+	t.Helper()
+	network := proxy.Start(t, vhost.Node.Address())
+	return strings.Replace(config, vhost.Node.Address(), network.Address, 1), network
 }
 
 // failure adds keys of mq.failure to a configuration.

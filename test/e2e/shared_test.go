@@ -22,7 +22,7 @@ func TestCallersNameTheirReplyQueue(t *testing.T) {
 	vhost := rabbittest.Shared(t).VHost(t)
 	p := newPartner(t, vhost, "OUT", sharedQueue, "OWN.1", "OTHER")
 	config := strings.Replace(syncProvider(vhost, "SHARED_SINGLE", longWait), "defaultReceiveQueue: REPLIES", "allowedReplyQueues: [OWN.*]", 1)
-	config = strings.Replace(config, "sendQueue: OUT", "sendQueue: OUT, confirmTimeout: 1s", 1)
+	config = strings.Replace(config, "sendQueue: OUT", "sendQueue: OUT, confirmTimeout: 10s", 1)
 	g := gatewaytest.Start(t, config)
 	g.WaitReady(t, 200)
 	e := &exchange{g, p, pb.NewMessageSyncChannelClient(dial(t, g))}
@@ -31,6 +31,7 @@ func TestCallersNameTheirReplyQueue(t *testing.T) {
 		return e.call(t.Context(), &pb.ProtoMessage{Body: "<Order/>", SystemHeaders: map[string]string{"ReplyToQ": queue}})
 	}
 
+	missing := ask("OWN.2") // It ends by the confirm timeout.
 	ended := ask("OWN.1")
 	r := <-requests
 	if r.ReplyTo != "OWN.1" || r.Headers["x-reply-to-manager"] != "QM1" {
@@ -38,13 +39,13 @@ func TestCallersNameTheirReplyQueue(t *testing.T) {
 	}
 	send(t, r, amqp.Publishing{CorrelationId: r.MessageId, Body: []byte("reply")})
 	wantReply(t, ended, "reply")
-	e.WaitMetric(t, "gateway_reply_queues_open", 1)
+	e.WaitMetric(t, "gateway_reply_queues_open", 2)
 	send(t, r, amqp.Publishing{CorrelationId: "theirs", Body: []byte("foreign")})
 	if got := e.take("OWN.1.UNCLAIMED"); got.CorrelationId != "theirs" {
 		t.Errorf("put aside = %+v, want the foreign reply", got)
 	}
 
-	wantFailure(t, ask("OWN.2"), codes.Unavailable, "603") // It does not exist.
+	wantFailure(t, missing, codes.Unavailable, "603") // It does not exist.
 	for _, queue := range []string{"OTHER", "OUT", "OWN.1.DLQ", "OWN.1.UNCLAIMED", "OWN.1.GW.gateway-1", "exchange:OWN.1/key", "OWN." + strings.Repeat("x", 200)} {
 		wantFailure(t, ask(queue), codes.InvalidArgument, "606")
 	}
@@ -115,11 +116,13 @@ func TestObjectsOfSharedRepliesAreMadeAgain(t *testing.T) {
 	}
 	f.vhost.CloseConnections(t)
 	f.waitReady(t, 200)
-	for _, f.habit = range []habit{calledByTag, calledByID} {
-		gatewaytest.Eventually(t, func() error { // The external system has to come back, too.
-			_, err := f.clients[0].ProcessMessage(t.Context(), &pb.ProtoMessage{Body: "first"})
+	for i := range f.clients {
+		gatewaytest.Eventually(t, func() error { // Each has to notice, and the external system has to come back.
+			_, err := f.clients[i].ProcessMessage(t.Context(), &pb.ProtoMessage{Body: "first"})
 			return err
 		})
+	}
+	for _, f.habit = range []habit{calledByTag, calledByID} {
 		if n := f.calls(t, func(i int) bool { return i < 200 }); n.replied.Load() != 200 {
 			t.Errorf("%s: %v, want a reply to each of 200 calls", f.habit.name, n)
 		}
@@ -139,7 +142,7 @@ mq:
   connection: {%s, sendQueue: OUT}
   syncReceiver: {defaultReceiveQueue: REPLIES, maxProcessingTime: 60s}
 `
-	inside := fmt.Sprintf(sends, "gateway-1", "embedded", "confirmTimeout: 5s")
+	inside := fmt.Sprintf(sends, "gateway-1", "embedded", "confirmTimeout: 1m")
 	inside += fmt.Sprintf("  embedded: {directory: %q, listen: \"127.0.0.1:%d\"}\n", dir, port)
 	first := gatewaytest.Start(t, inside)
 	first.WaitReady(t, 200)
@@ -168,8 +171,11 @@ routing: {routeList: [{destinationExpression: "'service'"}]}
 		if n := f.calls(t, func(i int) bool { return i < 300 }); n.replied.Load() != 300 {
 			t.Errorf("%s: %v, want 300 replies", f.habit.name, n)
 		}
-		if c := f.counts(t).minus(before); c.handedOver+c.asked == 0 || c.matched != 300 {
-			t.Errorf("%s: %v, want 300 matched, some of them by way of the other instance", f.habit.name, c)
-		}
+		gatewaytest.Eventually(t, func() error {
+			if c := f.counts(t).minus(before); c.handedOver+c.asked == 0 || c.matched != 300 {
+				return fmt.Errorf("%s: %v, want 300 matched, some of them by way of the other instance", f.habit.name, c)
+			}
+			return nil
+		})
 	}
 }

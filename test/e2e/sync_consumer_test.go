@@ -198,47 +198,41 @@ func TestModeAllReadsMessagesAndRequests(t *testing.T) {
 	}
 }
 
-func TestBrokerIsLostWhileRepliesAreInHand(t *testing.T) {
-	t.Parallel()
+// brokerIsKilled with replies in hand: they are published once it is back.
+func brokerIsKilled(t *testing.T, node *rabbittest.Node) {
+	t.Helper()
 	const n = 30
-	node := rabbittest.Start(t)
 	vhost := node.VHost(t)
 	s := gatewaytest.Serve(t, "")
 	newPartner(t, vhost, "IN", "REPLIES")
-	g := gatewaytest.Start(t, syncConsumer(vhost, s))
-	for _, tt := range []struct {
-		name string
-		lose func(rabbittest.TB)
-	}{{"stopped", node.Stop}, {"killed", node.Kill}} {
-		hold := make(chan struct{})
-		s.Set(codes.OK, hold)
-		before := len(s.Calls())
-		ctx, cancel := context.WithTimeout(t.Context(), gatewaytest.Patience)
-		err := putEach(ctx, vhost, n, amqp.Publishing{CorrelationId: tt.name, ReplyTo: "REPLIES", Body: []byte("<Orders/>")})
-		cancel()
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.WaitCalls(t, before+n)
-		tt.lose(t)
-		g.WaitReady(t, 503)
-		close(hold)
-		g.WaitForLog(t, "reply can't be published; trying again")
-		node.Start(t)
-		p := newPartner(t, vhost)
-		answered := map[string]int{}
-		for len(answered) < n {
-			answered[p.take("REPLIES").CorrelationId]++
-		}
-		p.waitEmpty("IN")
-		calls := map[string]int{}
-		for _, c := range s.Calls()[before:] {
-			calls[c.Message.GetMessageId()]++
-		}
-		for i := range n {
-			if id := fmt.Sprint(i); answered[id] == 0 || calls[id] != 1 {
-				t.Errorf("%s: request %s has %d calls and %d replies, want one call, and a reply", tt.name, id, calls[id], answered[id])
-			}
+	g := gatewaytest.Start(t, strings.Replace(syncConsumer(vhost, s), "connection:\n", "connection:\n    confirmTimeout: 2s\n", 1))
+	hold := make(chan struct{})
+	s.Set(codes.OK, hold)
+	ctx, cancel := context.WithTimeout(t.Context(), gatewaytest.Patience)
+	defer cancel()
+	if err := putEach(ctx, vhost, n, amqp.Publishing{CorrelationId: "c-1", ReplyTo: "REPLIES", Body: []byte("<Orders/>")}); err != nil {
+		t.Fatal(err)
+	}
+	s.WaitCalls(t, n)
+	node.SaveQueues(t)
+	node.Kill(t)
+	g.WaitReady(t, 503)
+	close(hold)
+	g.WaitForLog(t, "reply can't be published; trying again")
+	node.Start(t)
+	p := newPartner(t, vhost)
+	answered := map[string]int{}
+	for len(answered) < n {
+		answered[p.take("REPLIES").CorrelationId]++
+	}
+	p.waitEmpty("IN")
+	calls := map[string]int{}
+	for _, c := range s.Calls() {
+		calls[c.Message.GetMessageId()]++
+	}
+	for i := range n {
+		if id := fmt.Sprint(i); answered[id] == 0 || calls[id] != 1 {
+			t.Errorf("request %s has %d calls and %d replies, want one call, and a reply", id, calls[id], answered[id])
 		}
 	}
 }

@@ -20,12 +20,12 @@ import (
 )
 
 // defaults stand below the configuration of every test: free ports, no delay at
-// the end, short pauses.
+// the end, short pauses, and times that a busy machine does not come to the end of.
 const defaults = `
 server: {port: 0}
-grpc: {server: {serverPort: 0}}
+grpc: {server: {serverPort: 0}, client: {settings: {timeout: 5m}}}
 shutdown: {delay: 0}
-mq: {failure: {retry: {max: 500ms}}}
+mq: {connection: {confirmTimeout: 1m}, failure: {retry: {max: 500ms}}}
 `
 
 // Gateway is a running process of the gateway.
@@ -100,10 +100,13 @@ func (g *Gateway) read(out io.Reader) {
 	}
 }
 
-// Configure writes another configuration into the file that the gateway was started with.
+// Configure puts another configuration in the place of the file that the gateway was
+// started with, at one instant.
 func (g *Gateway) Configure(t testing.TB, config string) {
 	t.Helper()
-	write(t, filepath.Dir(g.file), filepath.Base(g.file), config)
+	if err := os.Rename(write(t, filepath.Dir(g.file), "next.yml", config), g.file); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // Hangup sends SIGHUP.
@@ -212,20 +215,29 @@ func (g *Gateway) Ended() bool {
 	}
 }
 
-// Probe returns the status code and the body of a health path.
-func (g *Gateway) Probe(t testing.TB, path string) (int, string) {
+// Probe returns the status code and the body of a health path. The gateway closes
+// connections by which no request comes in time, so that a slow test asks again.
+func (g *Gateway) Probe(t testing.TB, path string) (status int, body string) {
 	t.Helper()
+	Eventually(t, func() (err error) {
+		ended := g.Ended()
+		if status, body, err = get("http://" + g.HTTP + path); err != nil && ended {
+			t.Fatalf("the gateway has ended: %v", err)
+		}
+		return err
+	})
+	return status, body
+}
+
+func get(url string) (status int, body string, err error) {
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: Patience}
-	answer, err := client.Get("http://" + g.HTTP + path)
+	answer, err := client.Get(url)
 	if err != nil {
-		t.Fatal(err)
+		return 0, "", err
 	}
 	defer func() { _ = answer.Body.Close() }()
-	body, err := io.ReadAll(answer.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return answer.StatusCode, string(body)
+	text, err := io.ReadAll(answer.Body)
+	return answer.StatusCode, string(text), err
 }
 
 // WaitReady waits until the readiness probe has the status.
@@ -264,22 +276,31 @@ func (g *Gateway) Metric(t testing.TB, series string) float64 {
 
 func (g *Gateway) metric(t testing.TB, series string) (value float64, found bool) {
 	t.Helper()
-	_, text := g.Probe(t, "/actuator/prometheus")
-	for line := range strings.Lines(text) {
-		value, found := strings.CutPrefix(line, series+" ")
-		if !found {
-			continue
-		}
-		number, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
-		if err != nil {
-			t.Fatalf("metric %s is %q: %v", series, value, err)
-		}
-		return number, true
-	}
-	return 0, false
+	value, found = g.Metrics(t)[series]
+	return value, found
 }
 
-// WaitMetric waits until a series is there and has the value.
+// Metrics are the values of all series at one time.
+func (g *Gateway) Metrics(t testing.TB) map[string]float64 {
+	t.Helper()
+	_, text := g.Probe(t, "/actuator/prometheus")
+	all := map[string]float64{}
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		end := strings.LastIndexByte(line, ' ')
+		if strings.HasPrefix(line, "#") || end < 0 {
+			continue
+		}
+		value, err := strconv.ParseFloat(line[end+1:], 64)
+		if err != nil {
+			t.Fatalf("metric %q: %v", line, err)
+		}
+		all[line[:end]] = value
+	}
+	return all
+}
+
+// WaitMetric waits until a series is there and has the value, at which it has to stay.
 func (g *Gateway) WaitMetric(t testing.TB, series string, want float64) {
 	t.Helper()
 	Eventually(t, func() error {
@@ -288,4 +309,18 @@ func (g *Gateway) WaitMetric(t testing.TB, series string, want float64) {
 		}
 		return nil
 	})
+}
+
+// WaitMetricOf waits until a series is there and has a value of least or more, and
+// returns it.
+func (g *Gateway) WaitMetricOf(t testing.TB, series string, least float64) (value float64) {
+	t.Helper()
+	Eventually(t, func() error {
+		var found bool
+		if value, found = g.metric(t, series); value < least || !found {
+			return fmt.Errorf("%s = %v (there: %t), want %v or more", series, value, found, least)
+		}
+		return nil
+	})
+	return value
 }

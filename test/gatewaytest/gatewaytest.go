@@ -20,7 +20,7 @@ import (
 )
 
 // Patience is how long anything may take before a test gives up.
-const Patience = 60 * time.Second
+const Patience = 2 * time.Minute
 
 // binary is the gateway, built once for all tests of a process by Main.
 var binary string

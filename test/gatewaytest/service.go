@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -38,6 +39,9 @@ type Call struct {
 	Message   *pb.ProtoMessage
 	// Sync tells that it came by MessageSyncChannel.
 	Sync bool
+	// At is when it came, Failed tells that it was to fail.
+	At     time.Time
+	Failed bool
 }
 
 // Serve runs a service until the test ends; address is empty for a free port, which
@@ -75,12 +79,13 @@ func (s *Service) handle(ctx context.Context, in *pb.ProtoMessage, sync bool) (*
 // answered.
 func (s *Service) take(ctx context.Context, in *pb.ProtoMessage, sync bool) (answer func(*pb.ProtoMessage) *pb.ProtoMessage, err error) {
 	headers, _ := metadata.FromIncomingContext(ctx)
+	authority := headers.Get(":authority")[0]
 	s.mu.Lock()
-	s.calls = append(s.calls, Call{headers.Get(":authority")[0], in, sync})
 	fail, hold, answer := s.fail, s.hold, s.answer
-	if refuse := s.refuse[headers.Get(":authority")[0]]; fail == codes.OK {
-		fail = refuse
+	if fail == codes.OK {
+		fail = s.refuse[authority]
 	}
+	s.calls = append(s.calls, Call{authority, in, sync, time.Now(), fail != codes.OK})
 	s.mu.Unlock()
 	if hold != nil {
 		select {

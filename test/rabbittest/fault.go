@@ -19,8 +19,15 @@ func (n *Node) Stop(t TB) {
 }
 
 // Kill ends the server at once, as a failure of its machine would. A queue that
-// was made in the last seconds may be lost with it.
+// was made in the last seconds may be lost with it, unless SaveQueues was called.
 func (n *Node) Kill(TB) { n.end() }
+
+// SaveQueues has the server write down which queues there are, which it does every few
+// seconds by itself.
+func (n *Node) SaveQueues(t TB) {
+	t.Helper()
+	n.expect(t, "mnesia:sync_log()", "ok")
+}
 
 // Start boots the server again after Stop or Kill, on the same ports, with the
 // data it had.
