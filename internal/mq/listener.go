@@ -196,17 +196,23 @@ const (
 	noTrouble trouble = iota
 	queueMissing
 	queueUnreadable
+	// brokerAway: the manager is down, and tells so itself.
+	brokerAway
 )
 
-// tell logs a failure to subscribe, unless the last one was of the same kind.
+// tell logs a failure to subscribe, unless the last one was of the same kind: what a
+// broker refuses when it is back is news.
 func (l *Listener) tell(err error, last trouble) trouble {
 	now := queueUnreadable
-	if errors.Is(err, ErrNoQueue) {
+	switch {
+	case errors.Is(err, ErrNoQueue):
 		now = queueMissing
+	case l.manager.State().Status == Down:
+		now = brokerAway
 	}
-	switch now {
-	case last:
-	case queueMissing:
+	switch {
+	case now == last, now == brokerAway && last != noTrouble:
+	case now == queueMissing:
 		l.log.Error("queue is missing; trying until it is there", "err", err)
 	default:
 		l.log.Error("queue can't be read; trying until it can be", "err", err)

@@ -375,6 +375,29 @@ func TestGraceBoundsStopping(t *testing.T) {
 	})
 }
 
+func TestRefusalIsToldOnceWhenABrokerThatWasAwayIsBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench()
+		answers := func(check, refuse error) {
+			b.broker.mu.Lock()
+			b.broker.check, b.broker.refuse = check, refuse
+			b.broker.mu.Unlock()
+			time.Sleep(time.Minute) // on the fake clock
+		}
+		refused := errors.New("connection refused")
+		b.broker.check, b.broker.refuse = refused, refused
+		stopManagers := b.run()
+		stop := b.listen(1, func(context.Context, *flow.Message) (*flow.Message, error) { return nil, nil })
+		answers(refused, refused)
+		answers(nil, errors.New("no right to read"))
+		if away, refusals := b.logged.count("queue can't be read"), b.logged.count("no right to read"); away != 2 || refusals != 1 {
+			t.Errorf("logged %d times, the refusal %d times, want 2 and 1", away, refusals)
+		}
+		stop()
+		stopManagers()
+	})
+}
+
 func TestMissingQueueIsToldOnceAndReadWhenItAppears(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench()

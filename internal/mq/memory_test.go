@@ -35,7 +35,8 @@ type memory struct {
 	hold     error                                   // why messages can't be held back
 	publish  func(flow.Address, *flow.Message) error // nil: it works
 	check    error
-	missing  bool // queues are missing
+	missing  bool  // queues are missing
+	refuse   error // why queues can't be read
 	declared []mq.Queue
 	states   chan mq.State
 	routes   bool // what is published comes to its queue
@@ -172,6 +173,9 @@ func (b *memory) Subscribe(_ context.Context, q mq.Queue) (mq.Subscription, erro
 	defer b.mu.Unlock()
 	if b.missing {
 		return nil, mq.ErrNoQueue
+	}
+	if b.refuse != nil {
+		return nil, b.refuse
 	}
 	s := &memorySub{broker: b, prefetch: q.Prefetch, deliveries: deliveries, lost: make(chan struct{}), cancelled: make(chan struct{})}
 	b.subs = append(b.subs, s)
