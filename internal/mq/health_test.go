@@ -235,6 +235,38 @@ func TestMaintenanceOfADisabledManagerIsNotLogged(t *testing.T) {
 	})
 }
 
+// hanging is a broker that makes no queue.
+type hanging struct{ *memory }
+
+func (hanging) Declare(ctx context.Context, _ mq.Queue) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// TestDeclaringEndsWithAStop, which is no fault of a broker.
+func TestDeclaringEndsWithAStop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		broker := newMemory()
+		b := newBenchOn(broker, hanging{broker})
+		defer b.run()()
+		synctest.Wait()
+		declare := func(d time.Duration) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer time.AfterFunc(d, cancel).Stop()
+			b.managers.Declare(ctx, []mq.Queue{{Name: "out", Kind: mq.Quorum}})
+		}
+		start := time.Now()
+		declare(time.Second)
+		if took, told := time.Since(start), b.logged.count("queue can't be declared"); took != time.Second || told != 0 {
+			t.Errorf("a stop after a second is waited for for %v and logged %d times, want a second and no log", took, told)
+		}
+		declare(time.Hour)
+		if told := b.logged.count("queue can't be declared"); told != 1 {
+			t.Errorf("a broker that hangs is logged %d times, want once", told)
+		}
+	})
+}
+
 func TestWhatMetricsTellOfManagers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, stop := several(mq.HealthConfig{}, newPaced(0), newPaced(0))

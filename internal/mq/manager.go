@@ -217,7 +217,7 @@ func (m *Manager) declare(ctx context.Context) *[]Queue {
 		if !ok || q.Kind == Existing {
 			continue
 		}
-		if err := declarer.Declare(ctx, q); err != nil {
+		if err := declarer.Declare(ctx, q); err != nil && !errors.Is(ctx.Err(), context.Canceled) {
 			m.log.Error("queue can't be declared", "queue", q.Name, "err", err)
 		}
 	}
