@@ -170,12 +170,12 @@ func newReloadMetrics(r prometheus.Registerer) reloadMetrics {
 
 func (m reloadMetrics) count(result string) { m.reloads.WithLabelValues(result).Inc() }
 
-// hangups are the signals that ask for reading the configuration again; a process that
-// was started to ignore them, by nohup, goes on doing so.
-func hangups() (signals <-chan os.Signal, stop func()) {
+// hangups are the signals that ask for reading the configuration again, until the process
+// ends; one that was started to ignore them, by nohup, goes on doing so.
+func hangups() <-chan os.Signal {
 	c := make(chan os.Signal, 1) // One that waits stands for all.
 	if !signal.Ignored(syscall.SIGHUP) {
 		signal.Notify(c, syscall.SIGHUP)
 	}
-	return c, func() { signal.Stop(c) }
+	return c
 }

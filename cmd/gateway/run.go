@@ -48,9 +48,7 @@ func newRunCommand() *cobra.Command {
 			}
 			warn(log, loaded.Warnings)
 			collectLess()
-			hangups, stop := hangups()
-			defer stop()
-			return runGateway(cmd.Context(), loaded.Config, gatewayOptions{Log: log, Watcher: files.watch(log, loaded, hangups)})
+			return runGateway(cmd.Context(), loaded.Config, gatewayOptions{Log: log, Watcher: files.watch(log, loaded, hangups())})
 		},
 	}
 	files.register(cmd)
