@@ -37,7 +37,7 @@ func newRequests(s *sources) *requests {
 		queue := replyQueue(s)
 		listener := s.listener(m, queue, replies, s.replies())
 		r.requester.Unique(m, queue.Name, listener)
-		r.readers = append(r.readers, listener.Run, mq.NewAlone(m, queue.Name).Run)
+		r.readers = append(r.readers, listener.Run, mq.NewAlone(m, queue.Name, len(s.managers.All())).Run)
 	}
 	return r
 }

@@ -11,6 +11,7 @@ import (
 type Alone struct {
 	manager *Manager
 	queue   string
+	own     int
 	log     *slog.Logger
 
 	crowded int // looks in a row that met another reader
@@ -24,9 +25,11 @@ const (
 	manyLooks = 3
 )
 
-// NewAlone makes what looks after the queue; Run starts it.
-func NewAlone(m *Manager, queue string) *Alone {
-	return &Alone{manager: m, queue: queue, log: m.log.With("queue", queue)}
+// NewAlone makes what looks after the queue; Run starts it. own is how many readers this
+// instance may have itself: one for each manager, since several may be nodes of one
+// cluster.
+func NewAlone(m *Manager, queue string, own int) *Alone {
+	return &Alone{manager: m, queue: queue, own: own, log: m.log.With("queue", queue)}
 }
 
 // Run looks until ctx ends; where the broker does not tell who reads, it does nothing.
@@ -45,7 +48,7 @@ func (a *Alone) Run(ctx context.Context) error {
 // tell logs when the queue begins to be read by others, and when that is over.
 func (a *Alone) tell(readers int) {
 	switch {
-	case readers > 1:
+	case readers > a.own:
 		if a.crowded++; a.crowded == manyLooks {
 			a.log.Error("another process reads the queue of this instance, and replies get lost: names of instances must differ (mq.instance)", "readers", readers)
 		}

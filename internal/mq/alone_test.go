@@ -35,7 +35,7 @@ func TestInstancesOfOneNameAreTold(t *testing.T) {
 		b := newBenchOn(broker.memory, broker)
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})
-		go func() { defer close(ended); _ = mq.NewAlone(b.manager, "R.GW.a").Run(ctx) }()
+		go func() { defer close(ended); _ = mq.NewAlone(b.manager, "R.GW.a", 1).Run(ctx) }()
 		for _, step := range []struct {
 			name         string
 			readers      int
@@ -62,15 +62,30 @@ func TestInstancesOfOneNameAreTold(t *testing.T) {
 }
 
 func TestInstancesOfOneNameAreToldByTheQueueThatOthersUse(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := &shop{broker: newMemory()}
-		s.broker.routes = true
-		d := s.openOn("a", &read{memory: s.broker, readers: 2}, nil)
-		defer s.close()
-		time.Sleep(5 * time.Minute)
-		synctest.Wait()
-		if got := d.logged.count("another process reads the queue"); got != 1 {
-			t.Errorf("log lines = %d, want 1:\n%s", got, d.logged.b.String())
-		}
-	})
+	for _, tt := range []struct {
+		name   string
+		others int
+		want   int
+	}{
+		{"one manager", 0, 1},
+		{"two managers, which may be one cluster", 1, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &shop{broker: newMemory()}
+				s.broker.routes = true
+				var others []*memory
+				for range tt.others {
+					others = append(others, newMemory())
+				}
+				d := s.openOn("a", &read{memory: s.broker, readers: 2}, nil, others...)
+				defer s.close()
+				time.Sleep(5 * time.Minute)
+				synctest.Wait()
+				if got := d.logged.count("another process reads the queue"); got != tt.want {
+					t.Errorf("log lines = %d, want %d:\n%s", got, tt.want, d.logged.b.String())
+				}
+			})
+		})
+	}
 }

@@ -76,7 +76,7 @@ func (g *replyGroup) run(ctx context.Context) {
 		takers.Go(func() { _ = w.replies.Run(taking) })
 		hearers.Go(func() { _ = w.handed.Run(hearing) })
 		hearers.Go(func() { w.stayJoined(hearing) })
-		hearers.Go(func() { _ = NewAlone(w.Manager, w.handover().Name).Run(hearing) })
+		hearers.Go(func() { _ = NewAlone(w.Manager, w.handover().Name, len(g.ways)).Run(hearing) })
 	}
 	select {
 	case <-ctx.Done():
