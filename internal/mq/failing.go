@@ -36,6 +36,10 @@ func (f *failing) park(hold, work context.Context, cause error, delay time.Durat
 
 // finish does what becomes of a message that is not tried again.
 func (f *failing) finish(hold, work context.Context, fate fate, cause error) Outcome {
+	if errors.Is(context.Cause(hold), ErrStale) {
+		f.told = nothing
+		return Return // it is decided when the broker delivers it again
+	}
 	f.told = notFailedForGood
 	if flow.ClassOf(cause) == flow.Permanent {
 		f.told = failedForGood

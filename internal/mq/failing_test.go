@@ -574,6 +574,33 @@ func TestLostSubscriptionEndsTheWaiting(t *testing.T) {
 	})
 }
 
+// TestLostMessagesAreNoDeadLetters: the broker delivers the message again, and would have
+// two letters of it.
+func TestLostMessagesAreNoDeadLetters(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, goOn := newBench(), make(chan struct{})
+		b.broker.put("Q", flow.Message{ID: "1"})
+		stop := b.listen(1, func(context.Context, *flow.Message) (*flow.Message, error) {
+			<-goOn
+			return nil, errBad
+		})
+		synctest.Wait()
+		b.broker.cut()
+		synctest.Wait()
+		close(goOn)
+		synctest.Wait()
+		if got := len(b.broker.published()); got != 0 {
+			t.Errorf("dead letters = %d before the message comes again, want none", got)
+		}
+		b.broker.put("Q", flow.Message{ID: "1"})
+		synctest.Wait()
+		stop()
+		if got := len(b.broker.published()); got != 1 {
+			t.Errorf("dead letters = %d, want 1", got)
+		}
+	})
+}
+
 func TestManyDeliveriesAreWarnedOfOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, s := newBench(), &service{}

@@ -225,8 +225,8 @@ func (l *Listener) tell(err error, last trouble) trouble {
 // start; their settling is stale.
 func (l *Listener) read(ctx, work context.Context, sub Subscription) error {
 	lost := make(chan error, 1)
-	hold, release := context.WithCancel(ctx)
-	defer release()
+	hold, release := context.WithCancelCause(ctx)
+	defer release(ErrStale)
 	for {
 		select {
 		case l.slots <- struct{}{}:
@@ -281,7 +281,8 @@ func (l *Listener) drain(work context.Context, sub Subscription) {
 }
 
 // work handles deliveries, one after the other, until there are no more. hold ends
-// when they can't be held any longer: the listener stops, or the subscription is lost.
+// when they can't be held any longer: the listener stops, or the subscription is lost,
+// which is [ErrStale] as its cause.
 func (l *Listener) work(hold, work context.Context, sub Subscription) error {
 	for {
 		d, err := sub.Receive(work)
