@@ -42,7 +42,12 @@ func putAside(m *flow.Message) flow.Message { return putAsideWithin(maxHeaders, 
 // bytes than that together.
 func putAsideWithin(limit int, m *flow.Message) flow.Message {
 	aside := *m
-	kept, cut := fitting(m.Headers, limit)
+	earlier := textOf(m.Headers, headerCut)
+	own := slices.DeleteFunc(slices.Clone(m.Headers), func(h flow.Header) bool { return h.Name == headerCut })
+	kept, cut := fitting(own, limit)
+	if earlier != "" {
+		cut = append(cut, earlier)
+	}
 	aside.Headers = make([]flow.Header, 0, len(kept)+10)
 	for _, h := range kept {
 		if harmful(h.Name) {

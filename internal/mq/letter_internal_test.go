@@ -9,6 +9,15 @@ import (
 	"mqgateway/internal/flow"
 )
 
+// A message may have lost headers before, on its way here.
+func TestHeadersCutEarlierAreStillNamed(t *testing.T) {
+	m := flow.Message{Headers: []flow.Header{{Name: headerCut, Value: "deep"}, {Name: "n", Value: int32(7)}, {Name: "long", Value: "a long text"}}}
+	want := []flow.Header{{Name: "n", Value: int32(7)}, {Name: headerCut, Value: "long,deep"}}
+	if diff := cmp.Diff(want, putAsideWithin(30, &m).Headers); diff != "" {
+		t.Errorf("headers (-want +got):\n%s", diff)
+	}
+}
+
 func TestMessageTakenBackIsWhatWasPutAside(t *testing.T) {
 	m := flow.Message{
 		ID: "made", IDMade: true, CorrelID: "c", ReplyTo: "R", Expiry: 5 * time.Second, Priority: 3,
