@@ -20,7 +20,7 @@ func TestQueuesWithoutReadersGo(t *testing.T) {
 	t.Parallel()
 	embedded := startEmbedded(t, jetstream.EmbeddedConfig{Sync: "1s"})
 	operator, broker := newOperator(t, embedded.NATS()), openEmbedded(t, embedded)
-	broker.SetAckWait(3 * time.Second) // without a reader for so long, queues go
+	broker.SetAckWait(10 * time.Second) // queues go without a reader for so long
 	declare(t, broker, "forever")
 	publish(t, broker, "forever", flow.Message{ID: "kept"})
 	read, inWork := subscribeExpiring(t, broker, "read"), subscribeExpiring(t, broker, "in.work")

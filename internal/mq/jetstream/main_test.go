@@ -1,6 +1,7 @@
 package jetstream_test
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"testing"
@@ -16,6 +17,7 @@ func TestMain(m *testing.M) {
 		runVictim(directory)
 		return
 	}
+	_ = flag.Set("test.parallel", "8") // they wait more than they compute
 	code := m.Run()
 	if code == 0 && !allEnded() {
 		code = 1
