@@ -17,6 +17,12 @@ func (b *Broker) SetAckWait(d time.Duration) { b.ackWait = d }
 // are late by d.
 func (b *Broker) SetOverdue(d time.Duration) { b.overdue = d }
 
+// Refused tells that the server complained outside of any answer.
+func (b *Broker) Refused() bool {
+	s := b.publishing.live()
+	return s != nil && s.refusal.Load() != nil
+}
+
 // SubjectName tells tests where other clients publish.
 func SubjectName(queue string) string { return subjectName(queue) }
 

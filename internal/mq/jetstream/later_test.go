@@ -152,37 +152,60 @@ func TestDelaysAreNotForged(t *testing.T) {
 	}
 }
 
+// limitGateway makes two users, of which gateway may not change queues.
+func limitGateway(o *server.Options) {
+	o.Users = []*server.User{
+		{Username: "operator", Password: "p"},
+		{Username: "gateway", Password: "p", Permissions: &server.Permissions{
+			Publish: &server.SubjectPermission{
+				Allow: []string{"mq.>", "$JS.API.>", "$JS.ACK.>"}, Deny: []string{"$JS.API.STREAM.UPDATE.>"},
+			},
+			Subscribe: &server.SubjectPermission{Allow: []string{"_INBOX.>"}},
+		}},
+	}
+}
+
+// openAs opens a broker of a user of limitGateway.
+func openAs(t testing.TB, e *external, user string, cfg jetstream.Config) *jetstream.Broker {
+	t.Helper()
+	return openAt(t, cfg, mq.ConnectionConfig{
+		Hostname: []string{"127.0.0.1"}, Port: e.opts.Port, Username: user, Password: "p",
+	})
+}
+
 func TestWhoMayNotChangeQueuesHoldsNothingBack(t *testing.T) {
 	t.Parallel()
-	e := startExternal(t, func(o *server.Options) {
-		o.Users = []*server.User{
-			{Username: "operator", Password: "p"},
-			{Username: "gateway", Password: "p", Permissions: &server.Permissions{
-				Publish: &server.SubjectPermission{
-					Allow: []string{"mq.>", "$JS.API.>", "$JS.ACK.>"}, Deny: []string{"$JS.API.STREAM.UPDATE.>"},
-				},
-				Subscribe: &server.SubjectPermission{Allow: []string{"_INBOX.>"}},
-			}},
-		}
+	e := startExternal(t, limitGateway)
+	patient, operator := openAs(t, e, "gateway", jetstream.Config{}), openAs(t, e, "operator", jetstream.Config{})
+	declare(t, patient, "q")
+	limited := openAs(t, e, "gateway", jetstream.Config{ConfirmTimeout: time.Second})
+	eventually(t, "the queue holds nothing back, and why is told", func() bool {
+		err := limited.PublishLater(t.Context(), "q", time.Millisecond, &flow.Message{})
+		return errors.Is(err, mq.ErrNoDelay) && strings.Contains(err.Error(), "STREAM.UPDATE")
 	})
-	open := func(user string) *jetstream.Broker {
-		return openAt(t, jetstream.Config{ConfirmTimeout: time.Second}, mq.ConnectionConfig{
-			Hostname: []string{"127.0.0.1"}, Port: e.opts.Port, Username: user, Password: "p",
-		})
-	}
-	limited := open("gateway")
-	declare(t, limited, "q")
-	err := limited.PublishLater(t.Context(), "q", time.Millisecond, &flow.Message{})
-	if !errors.Is(err, mq.ErrNoDelay) || !strings.Contains(err.Error(), "STREAM.UPDATE") {
-		t.Errorf("PublishLater() = %v, want %v with what is missing", err, mq.ErrNoDelay)
-	}
-	publish(t, limited, "q", flow.Message{ID: "at once"})
-	s := subscribe(t, limited, "q", 1)
+	publish(t, patient, "q", flow.Message{ID: "at once"})
+	s := subscribe(t, patient, "q", 1)
 	settle(t, receive(t, s), mq.Ack)
 
-	publishLater(t, open("operator"), "q", time.Millisecond, flow.Message{ID: "later"})
+	publishLater(t, operator, "q", time.Millisecond, flow.Message{ID: "later"})
 	if d := receive(t, s); d.Message.ID != "later" || !d.Message.Source.Delayed {
 		t.Errorf("received %q, delayed %t, want what another user held back", d.Message.ID, d.Message.Source.Delayed)
+	}
+}
+
+// TestLossOfTheConnectionIsNoRefusal: a queue that holds nothing back is not asked for
+// a minute.
+func TestLossOfTheConnectionIsNoRefusal(t *testing.T) {
+	t.Parallel()
+	e := startExternal(t, limitGateway)
+	broker := openAs(t, e, "gateway", jetstream.Config{Instance: instance})
+	declare(t, broker, "q")
+	held := make(chan error)
+	go func() { held <- broker.PublishLater(t.Context(), "q", time.Millisecond, &flow.Message{}) }()
+	eventually(t, "the server has complained, and answers nothing", broker.Refused)
+	cut(t, e.nats)
+	if err := <-held; err == nil || errors.Is(err, mq.ErrNoDelay) || errors.Is(err, mq.ErrUnknown) {
+		t.Errorf("PublishLater() = %v, want that nothing was sent, which blames nobody", err)
 	}
 }
 

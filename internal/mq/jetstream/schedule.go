@@ -60,7 +60,7 @@ func (b *Broker) enableDelays(ctx context.Context, s *session, queue string, inf
 		return nil
 	case ok && api.Code != http.StatusServiceUnavailable, errors.Is(err, errNoSchedules):
 		return noDelay(queue, fmt.Errorf("changing it: %w", err))
-	case s.refusal.Load() != refusal:
+	case errors.Is(err, context.DeadlineExceeded) && s.refusal.Load() != refusal: // it answers by silence
 		return noDelay(queue, s.explain(fmt.Errorf("changing it: %w", err)))
 	default:
 		return fmt.Errorf("changing queue %q, so that it holds messages back: %w", queue, err)
