@@ -29,7 +29,9 @@ func TestFrozenServerHoldsNobodyForLong(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { closeOrFail(t, broker) })
-	declare(t, broker, "q")
+	eventually(t, "the queue is made", func() bool {
+		return broker.Declare(t.Context(), mq.Queue{Name: "q", Kind: mq.Quorum}) == nil
+	})
 	network.Hold(proxy.Both)
 	ended := make(chan error, 64)
 	for range cap(ended) {
