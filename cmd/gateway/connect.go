@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"mqgateway/internal/config"
-	"mqgateway/internal/flow"
 	"mqgateway/internal/mq"
 )
 
@@ -102,8 +101,8 @@ func (r *reaching) tell(what, good string, err error) {
 // namedQueues are those that have to be there, as far as the configuration names them.
 func namedQueues(cfg config.Config) []string {
 	queues := slices.Concat(cfg.AsyncQueues(), cfg.SyncQueues())
-	if to, err := flow.ParseAddress(cfg.MQ.Connection.SendQueue); err == nil && to.Exchange == "" && to.Key != "" {
-		queues = append(queues, to.Key)
+	for _, q := range sendQueues(cfg) {
+		queues = append(queues, q.Name)
 	}
 	if reply := cfg.MQ.SyncReceiver.DefaultReceiveQueue; reply != "" && cfg.ServesSync() && cfg.SharesReplies() {
 		queues = append(queues, reply)

@@ -37,6 +37,14 @@ type parts struct {
 	requester *mq.Requester
 }
 
+// newAnswerer counts what fails to be answered as a failure of its flow.
+func (p *parts) newAnswerer(now *live) *mq.Answerer {
+	return mq.NewAnswerer(mq.AnswererOptions{
+		Publisher: p.publisher, Managers: p.managers, Failure: now.failure, Flow: requestToService, Log: p.log, Metrics: p.metrics,
+		Failed: func(code flow.Code) { p.counts.CountError(requestToService, code) },
+	})
+}
+
 // flows are the flows of a gateway by one configuration, which never changes: see
 // live. Each method below is one flow: its target, and around it the middleware,
 // the outermost first.

@@ -109,15 +109,11 @@ func runGateway(ctx context.Context, cfg config.Config, o gatewayOptions) error 
 	defer callers.Close()
 
 	now := &live{}
-	publisher := mq.NewPublisher(managers, cfg.MQ.Connection.ConfirmTimeout)
-	counts := middleware.NewMetrics(registry)
 	p := &parts{
-		options: o, log: log, counts: counts, metrics: queues, managers: managers, publisher: publisher, callers: callers,
-		answerer: mq.NewAnswerer(mq.AnswererOptions{
-			Publisher: publisher, Managers: managers, Failure: now.failure, Flow: requestToService, Log: log, Metrics: queues,
-			Failed: func(code flow.Code) { counts.CountError(requestToService, code) },
-		}),
+		options: o, log: log, counts: middleware.NewMetrics(registry), metrics: queues, managers: managers,
+		publisher: mq.NewPublisher(managers, cfg.MQ.Connection.ConfirmTimeout), callers: callers,
 	}
+	p.answerer = p.newAnswerer(now)
 	s := &sources{parts: p, cfg: cfg, now: now}
 	requests := newRequests(s)
 	first, err := newFlows(p, cfg)
@@ -138,17 +134,7 @@ func runGateway(ctx context.Context, cfg config.Config, o gatewayOptions) error 
 	if err != nil {
 		return err
 	}
-	if o.Started != nil {
-		o.Started(addresses{GRPC: server.Addr(), HTTP: probes.Addr(), Broker: opened.address()})
-	}
-	started := []any{
-		"version", version, "systemType", cfg.MQ.SystemType, "workMode", cfg.MQ.WorkMode,
-		"provider", cfg.MQ.Provider, "grpc", server.Addr(), "http", probes.Addr(),
-	}
-	if address := opened.address(); address != "" {
-		started = append(started, "embedded", address)
-	}
-	log.Info("gateway is started", started...)
+	o.tellStart(log, cfg, addresses{GRPC: server.Addr(), HTTP: probes.Addr(), Broker: opened.address()})
 
 	base := append(runs{probes.Run}, requests.readers...)
 	for _, m := range managers.All() {
@@ -199,6 +185,21 @@ func runUntil(ctx context.Context, incoming, base runs, stopping func(serving co
 	err := sources.Wait()
 	end()
 	return cmp.Or(err, below.Wait())
+}
+
+// tellStart tells where a gateway listens, once everything does.
+func (o gatewayOptions) tellStart(log *slog.Logger, cfg config.Config, at addresses) {
+	if o.Started != nil {
+		o.Started(at)
+	}
+	told := []any{
+		"version", version, "systemType", cfg.MQ.SystemType, "workMode", cfg.MQ.WorkMode,
+		"provider", cfg.MQ.Provider, "grpc", at.GRPC, "http", at.HTTP,
+	}
+	if at.Broker != "" {
+		told = append(told, "embedded", at.Broker)
+	}
+	log.Info("gateway is started", told...)
 }
 
 // observe is a middleware that does nothing when nobody observes.
