@@ -31,10 +31,13 @@ func reach(ctx context.Context, cfg config.Config, out, problems io.Writer) erro
 		r.service(ctx, address)
 	}
 	if r.failed > 0 {
-		return withHint(fmt.Errorf("%s", counted(r.failed, "thing")+" not reached"), "a gateway that runs waits for them, and goes on when they are there")
+		return withHint(fmt.Errorf("%s not reached", counted(r.failed, "thing")), "'gateway run' starts all the same, and tries until all is there")
 	}
 	return nil
 }
+
+// errMissing is a queue that nobody makes.
+var errMissing = errors.New("missing: create it, or set mq.connection.declareQueues")
 
 // reaching counts what was not reached.
 type reaching struct {
@@ -71,11 +74,14 @@ func (r *reaching) manager(ctx context.Context, b namedBroker) {
 	for _, queue := range namedQueues(r.cfg) {
 		what := fmt.Sprintf("queue %s on %s", queue, b.id)
 		messages, err := mq.CountLetters(ctx, b.driver, queue)
-		if errors.Is(err, mq.ErrNoQueue) && declaredKind(r.cfg) != mq.Existing {
+		switch {
+		case !errors.Is(err, mq.ErrNoQueue):
+			r.tell(what, "there, "+counted(messages, "message"), err)
+		case declaredKind(r.cfg) == mq.Existing:
+			r.tell(what, "", errMissing)
+		default:
 			fmt.Fprintf(r.out, "%s: missing; a gateway makes it\n", what)
-			continue
 		}
-		r.tell(what, "there, "+counted(messages, "message"), err)
 	}
 }
 

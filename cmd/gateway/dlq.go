@@ -9,7 +9,8 @@ func newDLQCommand() *cobra.Command {
 		Use:   "dlq",
 		Short: "List, show, replay and purge dead letters",
 		Long: "Works on the dead letter queues of a gateway: those of its receive queues, on each of its managers. The\n" +
-			"gateway may run meanwhile. Letters are taken from their queue and given back, by Ctrl-C, too.\n\n" +
+			"gateway may run meanwhile. A command holds the letters that it reads, and gives them back when it ends, by\n" +
+			"Ctrl-C, too.\n\n" +
 			"An embedded broker that a running gateway has is reached at mq.embedded.listen.",
 		Example: "  gateway dlq list -c application.yml --code 602\n" +
 			"  gateway dlq replay -c application.yml --code 602 --newer-than 2h",

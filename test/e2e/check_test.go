@@ -35,7 +35,7 @@ routing: {routeList: [{destinationExpression: "'orders'"}]}
 			t.Errorf("stdout has no %q", want)
 		}
 	}
-	for _, want := range []string{"queue MISSING on QM1: queue does not exist", "gateway: 1 thing not reached\n"} {
+	for _, want := range []string{"queue MISSING on QM1: missing: create it, or set mq.connection.declareQueues\n", "gateway: 1 thing not reached\n"} {
 		if !strings.Contains(r.Stderr, want) {
 			t.Errorf("stderr has no %q", want)
 		}
