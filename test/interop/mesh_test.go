@@ -28,6 +28,14 @@ type mesh struct {
 // startMesh runs all parts; lines of nginx's configuration are replaced.
 func startMesh(t *testing.T, replace ...string) mesh {
 	t.Helper()
+	m := startServices(t, replace...)
+	m.startGateway(t)
+	return m
+}
+
+// startServices runs all parts but for the gateway.
+func startServices(t *testing.T, replace ...string) mesh {
+	t.Helper()
 	m := mesh{vhost: rabbittest.Shared(t).VHost(t), services: map[string]*gatewaytest.Service{}}
 	queues(t, m.vhost, "IN")
 	for i, name := range []string{"clients", "delivery", "background"} {
@@ -36,6 +44,11 @@ func startMesh(t *testing.T, replace ...string) mesh {
 		replace = append(replace, fmt.Sprintf("127.0.0.1:700%d", i+1), s.Address)
 	}
 	m.nginx = startNginx(t, replace...)
+	return m
+}
+
+func (m *mesh) startGateway(t *testing.T) {
+	t.Helper()
 	routing, err := os.ReadFile("testdata/routing-go.yml")
 	if err != nil {
 		t.Fatal(err)
@@ -46,7 +59,6 @@ mq:
   workMode: async
   connection: {connections: [{uri: %q, queueManager: QM1}], receiveQueue: IN}
 %s%s`, m.vhost.URI(), strings.Replace(nginxClient, "5460", m.nginx.port, 1), routing))
-	return m
 }
 
 // calls are the calls of all services.
@@ -84,7 +96,7 @@ func (m mesh) arrivals(t *testing.T, n int) map[string]arrival {
 
 func TestMessagesOfPikaReachServicesThroughNginxByOneConnection(t *testing.T) {
 	t.Parallel()
-	m := startMesh(t)
+	m := startServices(t)
 	hold := make(chan struct{}) // all calls are on their way at the same time
 	for _, s := range m.services {
 		s.Set(codes.OK, hold)
@@ -112,6 +124,7 @@ func TestMessagesOfPikaReachServicesThroughNginxByOneConnection(t *testing.T) {
 		id := publish(t, m.vhost, message.body, message.headers...)
 		want[id] = arrival{message.service, message.authority, message.body, pairs(message.headers)}
 	}
+	m.startGateway(t) // not before: Python takes its time, and nginx ends calls that take longer
 	arrived := m.arrivals(t, len(messages))
 	close(hold)
 	if diff := cmp.Diff(want, arrived); diff != "" {
