@@ -109,6 +109,7 @@ mq:
   systemType: sc
   connection:
     CONNECTION
+    confirmTimeout: 5s
     receiveQueue: IN
     receiveQueueSync: ASK
     sendToCustomDestination: true
@@ -128,6 +129,7 @@ mq:
   systemType: sp
   connection:
     CONNECTION
+    confirmTimeout: 5s
     sendQueue: OUT
     sendToCustomDestination: true
   syncReceiver: {replyToMode: UNIQUE, defaultReceiveQueue: REPLIES, maxProcessingTime: 20s}
