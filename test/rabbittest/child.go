@@ -48,7 +48,7 @@ func (c *child) signal(sig syscall.Signal) { _ = c.cmd.Process.Signal(sig) }
 // awaitStopped waits until every thread of a process that got SIGSTOP stands.
 func (c *child) awaitStopped(t TB) {
 	t.Helper()
-	end := time.Now().Add(10 * time.Second)
+	end := time.Now().Add(time.Minute)
 	for !c.stopped() {
 		if time.Now().After(end) {
 			t.Fatal("the process does not stop")

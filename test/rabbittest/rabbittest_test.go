@@ -64,7 +64,7 @@ func TestMessagesOfQuorumQueuesThatAreBeingMade(t *testing.T) {
 			_, err := ch.QueueDeclare(name, true, false, false, false, amqp.Table{amqp.QueueTypeArg: amqp.QueueTypeQuorum})
 			made <- err
 		}()
-		count, end := -1, time.Now().Add(30*time.Second)
+		count, end := -1, time.Now().Add(2*time.Minute)
 		for count < 0 && time.Now().Before(end) {
 			count = v.Messages(t, name)
 		}
@@ -105,6 +105,7 @@ func TestCloseConnectionsByName(t *testing.T) {
 
 // One node for all that a test can do to it, since each boot takes seconds.
 func TestNodeOfItsOwn(t *testing.T) {
+	t.Parallel()
 	n := rabbittest.Start(t, "max_message_size = 1000")
 	v := n.VHost(t)
 	publish(t, v.Channel(t), "q")
@@ -141,7 +142,7 @@ func refuseLarge(t *testing.T, n *rabbittest.Node, v *rabbittest.VHost) {
 	if err := <-closed; err == nil || err.Code != amqp.PreconditionFailed {
 		t.Errorf("channel closed with %v, want code %d", err, amqp.PreconditionFailed)
 	}
-	end := time.Now().Add(30 * time.Second)
+	end := time.Now().Add(2 * time.Minute)
 	for !strings.Contains(n.Log(t), "larger than configured max size 1000") {
 		if time.Now().After(end) {
 			t.Fatalf("the log does not tell of the refused message:\n%s", n.Log(t))
