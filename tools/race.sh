@@ -4,7 +4,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-packages=(./...)
+# Those that take longest begin first.
+packages=(./test/e2e ./internal/mq/rabbitmq ./test/faults ./...)
 [[ -z ${RABBITMQ:-} ]] || packages=(./internal/mq/rabbitmq/... ./test/rabbittest/...)
 
 events=$(mktemp)
