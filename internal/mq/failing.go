@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"mqgateway/internal/flow"
@@ -21,6 +22,7 @@ func (f *failing) park(hold, work context.Context, cause error, delay time.Durat
 	switch {
 	case err == nil:
 		f.told = notFailedForGood
+		f.unparked.Store(false)
 		f.about(cause).Log(work, f.level(park, cause), "message failed; parked until its next try", "pause", delay.String(), "err", cause)
 		return Ack, true
 	case errors.Is(err, ErrNoDelay):
@@ -29,7 +31,7 @@ func (f *failing) park(hold, work context.Context, cause error, delay time.Durat
 		f.stays = true
 		return 0, false
 	}
-	f.about(cause).Error("message can't be parked; it goes back to its queue", "err", err, "cause", cause)
+	f.about(cause).Log(work, once(&f.unparked), "message can't be parked; it goes back to its queue", "err", err, "cause", cause)
 	f.giveBack(hold)
 	return Return, true
 }
@@ -92,10 +94,13 @@ func (f *failing) deadLetter(hold, work context.Context, cause error) Outcome {
 	queue, err := policy.DeadLetters.Write(work, f.manager, &letter, cause)
 	if err == nil {
 		f.count.fates[deadLetter](flow.CodeOf(cause))
+		if f.unwritten.Swap(false) {
+			f.log.Info("dead letters can be written again", "deadLetterQueue", queue)
+		}
 		f.about(cause).Error("message is moved to the dead letter queue", "deadLetterQueue", queue, "err", cause)
 		return Ack
 	}
-	f.about(cause).Error("dead letter can't be written; message goes back to its queue", "deadLetterQueue", queue, "err", err, "cause", cause)
+	f.about(cause).Log(work, once(&f.unwritten), "dead letter can't be written; message goes back to its queue", "deadLetterQueue", queue, "err", err, "cause", cause)
 	if f.parks(policy) {
 		told := f.told
 		o, settled := f.park(hold, work, cause, policy.Retry.step(policy.Retry.pause(f.tries.attempts), math.MaxInt64))
@@ -127,6 +132,14 @@ func (f *failing) giveBack(hold context.Context) {
 	if sleep(hold, givingBackPause) && pause > givingBackPause {
 		f.manager.sleep(hold, pause-givingBackPause)
 	}
+}
+
+// once is the level of a trouble that many messages have: it is an error until it was told.
+func once(told *atomic.Bool) slog.Level {
+	if told.Swap(true) {
+		return slog.LevelDebug
+	}
+	return slog.LevelError
 }
 
 // level counts what becomes of the message and tells at which level that is logged:

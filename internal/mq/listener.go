@@ -35,6 +35,9 @@ type Listener struct {
 	share   share
 	brake   *brake
 	warned  atomic.Bool
+	// unwritten and unparked are set while that was told of dead letters that can't be
+	// written, and of messages that can't be parked.
+	unwritten, unparked atomic.Bool
 }
 
 // ListenerOptions are what a listener needs beside its queue and handler.

@@ -234,6 +234,38 @@ func TestDeadLetterThatCannotBeWrittenLosesNothing(t *testing.T) {
 	})
 }
 
+// A full dead letter queue is one line in the log, not two for each message and second.
+func TestDeadLettersThatCannotBeWrittenAreToldOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench()
+		var full atomic.Bool
+		full.Store(true)
+		b.broker.publish = func(flow.Address, *flow.Message) error {
+			if full.Load() {
+				return mq.ErrNacked
+			}
+			return nil
+		}
+		stop := b.listen(1, func(context.Context, *flow.Message) (*flow.Message, error) {
+			return nil, flow.Errorf(flow.BadMessage, "no text")
+		})
+		for range 3 {
+			b.broker.put("Q", flow.Message{ID: "1"})
+			time.Sleep(grace)
+		}
+		if got := b.logged.count("dead letter can't be written"); got != 1 {
+			t.Errorf("logged %d times, want once", got)
+		}
+		full.Store(false)
+		b.broker.put("Q", flow.Message{ID: "1"}, flow.Message{ID: "2"})
+		time.Sleep(grace)
+		stop()
+		if got := b.logged.count("dead letters can be written again"); got != 1 {
+			t.Errorf("the end is logged %d times, want once", got)
+		}
+	})
+}
+
 func TestLostSubscriptionIsReplacedWithoutWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench()
