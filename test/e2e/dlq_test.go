@@ -594,7 +594,7 @@ func TestDeadLettersOfAnEmbeddedBroker(t *testing.T) {
 	g, _ := s.failed(t, "m-1")
 	silent := site{config: strings.Replace(s.config, "listen:", "token:", 1)}
 	r = silent.run(t, 1, "list")
-	for _, text := range []string{"running gateway", "mq.embedded.listen", "provider nats"} {
+	for _, text := range []string{"running gateway", "set mq.embedded.listen", "or stop it"} {
 		if !strings.Contains(r.Stderr, text) {
 			t.Errorf("beside a gateway that does not listen: %s, want %q", r.Stderr, text)
 		}
