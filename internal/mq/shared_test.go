@@ -65,8 +65,9 @@ func (s *shop) openOn(tag string, reader mq.Broker, change func(*mq.SharedOption
 	shared := r.Shared(o)
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
-	running.Go(func() { _ = shared.Run(ctx) })
 	stopManagers := b.run()
+	synctest.Wait() // Managers that are down tell so by themselves.
+	running.Go(func() { _ = shared.Run(ctx) })
 	synctest.Wait()
 	d := &desk{bench: b, requester: r, stop: func() { cancel(); running.Wait(); stopManagers() }}
 	s.instances = append(s.instances, d)
