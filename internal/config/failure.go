@@ -62,38 +62,25 @@ func (c MQConfig) validateAction(path string, a mq.FailureAction) error {
 }
 
 func validateRetry(r mq.RetryConfig) error {
-	var errs []error
-	add := func(wrong bool, path, format string, args ...any) {
-		if wrong {
-			errs = append(errs, field.Errorf(path, format, args...))
-		}
-	}
-	add(r.For < 0, "for", "%s is negative", r.For)
-	add(r.Attempts < 0, "attempts", "%d is negative", r.Attempts)
-	add(r.Initial <= 0, "initial", "must be longer than 0")
-	add(r.Max < r.Initial, "max", "%s is shorter than the first pause, initial: %s", r.Max, r.Initial)
-	add(r.Multiplier < 1, "multiplier", "%v is less than 1", r.Multiplier)
-	add(r.Jitter < 0 || r.Jitter > 1, "jitter", "%v is not from 0 to 1", r.Jitter)
-	add(r.InPlaceMax < 0, "inPlaceMax", "%s is negative", r.InPlaceMax)
-	add(r.MaxInFlightShare < 0 || r.MaxInFlightShare > 1, "maxInFlightShare", "%v is not from 0 to 1", r.MaxInFlightShare)
-	return errors.Join(errs...)
+	return errors.Join(
+		field.If(r.For < 0, "for", "%s is negative", r.For),
+		field.If(r.Attempts < 0, "attempts", "%d is negative", r.Attempts),
+		field.If(r.Initial <= 0, "initial", "must be longer than 0"),
+		field.If(r.Max < r.Initial, "max", "%s is shorter than the first pause, initial: %s", r.Max, r.Initial),
+		field.If(r.Multiplier < 1, "multiplier", "%v is less than 1", r.Multiplier),
+		field.If(r.Jitter < 0 || r.Jitter > 1, "jitter", "%v is not from 0 to 1", r.Jitter),
+		field.If(r.InPlaceMax < 0, "inPlaceMax", "%s is negative", r.InPlaceMax),
+		field.If(r.MaxInFlightShare < 0 || r.MaxInFlightShare > 1, "maxInFlightShare", "%v is not from 0 to 1", r.MaxInFlightShare),
+	)
 }
 
 func validateBrake(b mq.BrakeConfig) error {
-	var errs []error
-	if b.PermanentShare <= 0 || b.PermanentShare > 1 {
-		errs = append(errs, field.Errorf("permanentShare", "%v is not more than 0, up to 1", b.PermanentShare))
-	}
-	if b.MinMessages < 1 {
-		errs = append(errs, field.Errorf("minMessages", "must be more than 0"))
-	}
-	if b.Window <= 0 {
-		errs = append(errs, field.Errorf("window", "must be longer than 0"))
-	}
-	if b.Pause < 0 {
-		errs = append(errs, field.Errorf("pause", "%s is negative", b.Pause))
-	}
-	return errors.Join(errs...)
+	return errors.Join(
+		field.If(b.PermanentShare <= 0 || b.PermanentShare > 1, "permanentShare", "%v is not more than 0, up to 1", b.PermanentShare),
+		field.If(b.MinMessages < 1, "minMessages", "must be more than 0"),
+		field.If(b.Window <= 0, "window", "must be longer than 0"),
+		field.If(b.Pause < 0, "pause", "%s is negative", b.Pause),
+	)
 }
 
 // validateOrder checks what would break the order of a queue.

@@ -160,20 +160,11 @@ func validateConsumer(c mq.ConsumerConfig) error {
 
 // validateBounds checks numbers that must be more than nothing.
 func (c Config) validateBounds() error {
-	var errs []error
-	for _, bound := range []struct {
-		path  string
-		value int64
-	}{
-		{"mq.maxMsgLength", c.MQ.MaxMsgLength},
-		{"parser.xml.maxDepth", int64(c.Parser.XML.MaxDepth)},
-		{"parser.json.maxDepth", int64(c.Parser.JSON.MaxDepth)},
-	} {
-		if bound.value < 1 {
-			errs = append(errs, field.Errorf(bound.path, "must be more than 0"))
-		}
-	}
-	return errors.Join(errs...)
+	return errors.Join(
+		field.If(c.MQ.MaxMsgLength < 1, "mq.maxMsgLength", "must be more than 0"),
+		field.If(c.Parser.XML.MaxDepth < 1, "parser.xml.maxDepth", "must be more than 0"),
+		field.If(c.Parser.JSON.MaxDepth < 1, "parser.json.maxDepth", "must be more than 0"),
+	)
 }
 
 // validateRouting compiles the rules, so that what can't work is found here.

@@ -37,6 +37,14 @@ func Errorf(path, format string, args ...any) error {
 	return &Error{Path: path, Offset: -1, Err: fmt.Errorf(format, args...)}
 }
 
+// If is [Errorf] where something is wrong, and nil elsewhere.
+func If(wrong bool, path, format string, args ...any) error {
+	if !wrong {
+		return nil
+	}
+	return Errorf(path, format, args...)
+}
+
 // At makes a problem at a place inside the value at path.
 func At(path string, offset int, err error) error {
 	return &Error{Path: path, Offset: offset, Err: err}

@@ -78,33 +78,20 @@ func (c Config) Validate() error {
 }
 
 func (c SettingsConfig) validate() error {
-	var errs []error
-	add := func(key, format string, args ...any) { errs = append(errs, field.Errorf(key, format, args...)) }
-	if strings.ContainsAny(c.Hostname, ":/ ") && !strings.HasPrefix(c.Hostname, "[") {
-		add("hostname", "%q is no host name; the port stands in port", c.Hostname)
-	}
-	if c.Port < 0 || c.Port > math.MaxUint16 {
-		add("port", "%d is not from 0 to %d", c.Port, math.MaxUint16)
-	}
-	if c.Timeout < 0 {
-		add("timeout", "%s is negative", c.Timeout)
-	}
-	if c.Connections < 0 || c.Connections > maxConnections {
-		add("connections", "%d is not from 0 to %d", c.Connections, maxConnections)
-	}
-	if c.MaxMessageSize < 0 || c.MaxMessageSize > math.MaxInt32 {
-		add("maxMessageSizeInMb", "%d bytes are not from 0 to %d", c.MaxMessageSize, math.MaxInt32)
-	}
-	if c.Keepalive.Time < 0 || c.Keepalive.Time > 0 && c.Keepalive.Time < minKeepalive {
-		add("keepalive.time", "%s is shorter than %s", c.Keepalive.Time, minKeepalive)
-	}
-	if c.Keepalive.Timeout < 0 {
-		add("keepalive.timeout", "%s is negative", c.Keepalive.Timeout)
+	k := c.Keepalive
+	errs := []error{
+		field.If(strings.ContainsAny(c.Hostname, ":/ ") && !strings.HasPrefix(c.Hostname, "["),
+			"hostname", "%q is no host name; the port stands in port", c.Hostname),
+		field.If(c.Port < 0 || c.Port > math.MaxUint16, "port", "%d is not from 0 to %d", c.Port, math.MaxUint16),
+		field.If(c.Timeout < 0, "timeout", "%s is negative", c.Timeout),
+		field.If(c.Connections < 0 || c.Connections > maxConnections, "connections", "%d is not from 0 to %d", c.Connections, maxConnections),
+		field.If(c.MaxMessageSize < 0 || c.MaxMessageSize > math.MaxInt32, "maxMessageSizeInMb", "%d bytes are not from 0 to %d", c.MaxMessageSize, math.MaxInt32),
+		field.If(k.Time < 0 || k.Time > 0 && k.Time < minKeepalive, "keepalive.time", "%s is shorter than %s", k.Time, minKeepalive),
+		field.If(k.Timeout < 0, "keepalive.timeout", "%s is negative", k.Timeout),
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Metadata)) {
-		if err := checkMetadata(name, c.Metadata[name]); err != nil {
-			add("metadata."+name, "%w", err)
-		}
+		err := checkMetadata(name, c.Metadata[name])
+		errs = append(errs, field.If(err != nil, "metadata."+name, "%w", err))
 	}
 	return errors.Join(errs...)
 }

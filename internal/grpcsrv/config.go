@@ -36,25 +36,13 @@ type KeepaliveConfig struct {
 
 // Validate reports every value that no server can have.
 func (c Config) Validate() error {
-	var errs []error
-	if c.ServerPort < 0 || c.ServerPort > math.MaxUint16 {
-		errs = append(errs, field.Errorf("serverPort", "%d is not from 0 to %d", c.ServerPort, math.MaxUint16))
-	}
-	if c.MaxMessageSize < 0 || c.MaxMessageSize > math.MaxInt32 {
-		errs = append(errs, field.Errorf("maxMessageSizeInMb", "%d bytes are not from 0 to %d", c.MaxMessageSize, math.MaxInt32))
-	}
-	for _, d := range []struct {
-		key   string
-		value time.Duration
-	}{
-		{"keepalive.time", c.Keepalive.Time},
-		{"keepalive.timeout", c.Keepalive.Timeout},
-		{"keepalive.minTime", c.Keepalive.MinTime},
-		{"keepalive.maxConnectionAge", c.Keepalive.MaxConnectionAge},
-	} {
-		if d.value < 0 {
-			errs = append(errs, field.Errorf(d.key, "%s is negative", d.value))
-		}
-	}
-	return errors.Join(errs...)
+	k := c.Keepalive
+	return errors.Join(
+		field.If(c.ServerPort < 0 || c.ServerPort > math.MaxUint16, "serverPort", "%d is not from 0 to %d", c.ServerPort, math.MaxUint16),
+		field.If(c.MaxMessageSize < 0 || c.MaxMessageSize > math.MaxInt32, "maxMessageSizeInMb", "%d bytes are not from 0 to %d", c.MaxMessageSize, math.MaxInt32),
+		field.If(k.Time < 0, "keepalive.time", "%s is negative", k.Time),
+		field.If(k.Timeout < 0, "keepalive.timeout", "%s is negative", k.Timeout),
+		field.If(k.MinTime < 0, "keepalive.minTime", "%s is negative", k.MinTime),
+		field.If(k.MaxConnectionAge < 0, "keepalive.maxConnectionAge", "%s is negative", k.MaxConnectionAge),
+	)
 }
