@@ -5,13 +5,12 @@ import (
 	"strings"
 	"testing"
 
-	"go.uber.org/goleak"
-
+	"mqgateway/test/leaks"
 	"mqgateway/test/rabbittest"
 )
 
 func TestMain(m *testing.M) {
-	os.Exit(rabbittest.Main(m, func() error { return goleak.Find() }))
+	os.Exit(rabbittest.Main(m, leaks.Find))
 }
 
 // TestBothSidesMakeTheSameOfAMessage: whoever changes what the gateway sends has to

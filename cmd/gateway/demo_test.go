@@ -18,7 +18,7 @@ func TestDemo(t *testing.T) {
 
 func watchDemo(t *testing.T) {
 	t.Helper()
-	ctx, end := context.WithTimeout(t.Context(), time.Minute)
+	ctx, end := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer end()
 	shown := &curtain{last: "Ctrl-C ends the demo.", fall: end}
 	if err := demo(ctx, shown); err != nil {

@@ -7,17 +7,18 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
-	"go.uber.org/goleak"
 
 	"mqgateway/internal/admin"
+	"mqgateway/test/leaks"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { os.Exit(leaks.Main(m)) }
 
 // serve starts a server and returns how to get a path of it.
 func serve(t *testing.T, health admin.Health, metrics prometheus.Gatherer) func(path string) (int, string) {

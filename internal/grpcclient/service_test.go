@@ -3,21 +3,22 @@ package grpcclient_test
 import (
 	"context"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/stats"
 
 	"mqgateway/api/proto/gateway"
 	"mqgateway/internal/flow"
 	"mqgateway/internal/grpcclient"
+	"mqgateway/test/leaks"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { os.Exit(leaks.Main(m)) }
 
 // handler is what a service does with a message.
 type handler func(ctx context.Context, p *gateway.ProtoMessage) (*gateway.Heartbeat, error)

@@ -3,13 +3,13 @@ package grpcsrv_test
 import (
 	"context"
 	"net"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
@@ -18,9 +18,10 @@ import (
 	"mqgateway/internal/flow"
 	"mqgateway/internal/grpcsrv"
 	"mqgateway/internal/mapping"
+	"mqgateway/test/leaks"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { os.Exit(leaks.Main(m)) }
 
 // running is a server with a client of it.
 type running struct {

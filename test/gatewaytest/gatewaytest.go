@@ -14,8 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
+	"mqgateway/test/leaks"
 	"mqgateway/test/rabbittest"
 )
 
@@ -40,7 +39,7 @@ func Main(m *testing.M) int {
 		fmt.Fprintf(os.Stderr, "building the gateway: %v\n%s", err, out)
 		return 1
 	}
-	return rabbittest.Main(m, func() error { return goleak.Find() })
+	return rabbittest.Main(m, leaks.Find)
 }
 
 // Eventually polls until check has no complaint.

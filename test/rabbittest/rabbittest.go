@@ -17,7 +17,6 @@ import (
 	"os"
 	"sync"
 	"testing"
-	"time"
 )
 
 // TB is what the package needs of a test; [testing.TB] has it. A program that is no
@@ -45,19 +44,16 @@ var process struct {
 }
 
 // Main runs the tests, ends what they left running, then runs the checks, such
-// as goleak's, until they pass: what libraries have started ends a moment after its
-// connection. It returns the code for os.Exit.
+// as that of package leaks. It returns the code for os.Exit.
 func Main(m *testing.M, checks ...func() error) int {
 	process.running = true
 	code := m.Run()
 	stopAll()
 	for _, check := range checks {
-		err := check()
-		for end := time.Now().Add(time.Minute); err != nil && code == 0 && time.Now().Before(end); {
-			time.Sleep(100 * time.Millisecond)
-			err = check()
+		if code != 0 {
+			break
 		}
-		if err != nil && code == 0 {
+		if err := check(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			code = 1
 		}

@@ -9,8 +9,8 @@ import (
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
-	"go.uber.org/goleak"
 
+	"mqgateway/test/leaks"
 	"mqgateway/test/rabbittest"
 )
 
@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	os.Exit(rabbittest.Main(m, func() error { return goleak.Find() }))
+	os.Exit(rabbittest.Main(m, leaks.Find))
 }
 
 func publish(t *testing.T, ch *amqp.Channel, queue string) {

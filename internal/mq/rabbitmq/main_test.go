@@ -9,18 +9,18 @@ import (
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
-	"go.uber.org/goleak"
 
 	"mqgateway/internal/flow"
 	"mqgateway/internal/mq"
 	"mqgateway/internal/mq/rabbitmq"
 	"mqgateway/internal/secret"
+	"mqgateway/test/leaks"
 	"mqgateway/test/rabbittest"
 )
 
 func TestMain(m *testing.M) {
 	_ = flag.Set("test.parallel", "4") // they wait more than they compute
-	os.Exit(rabbittest.Main(m, func() error { return goleak.Find() }))
+	os.Exit(rabbittest.Main(m, leaks.Find))
 }
 
 const manager = "QM1"
