@@ -11,7 +11,7 @@ packages=(./test/e2e ./internal/mq/rabbitmq ./test/faults ./...)
 events=$(mktemp)
 trap 'rm -f "$events"' EXIT
 status=0
-gotestsum --format pkgname --format-hide-empty-pkg --jsonfile "$events" -- -race -timeout 8m "${packages[@]}" || status=$?
+gotestsum --format pkgname --format-hide-empty-pkg --jsonfile "$events" -- -race -timeout 20m "${packages[@]}" || status=$?
 ((status == 0)) || exit "$status"
 
 # Tests that use a broker log a line "broker: <name>".
