@@ -205,6 +205,7 @@ func TestDisabledManagerIsLeftAlone(t *testing.T) {
 		}
 		brokers[1].refuse(nil)
 		time.Sleep(mq.DefaultPeriod)
+		synctest.Wait()
 		if got := b.managers.All()[1].State().Status; got != mq.Up {
 			t.Errorf("state = %s, want up after a good check", got)
 		}

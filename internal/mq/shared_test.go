@@ -685,6 +685,7 @@ func TestReplyThatIsClaimedNeedNotReachAll(t *testing.T) {
 			t.Errorf("call = %q, want the reply at once", c.got())
 		}
 		time.Sleep(time.Second)
+		synctest.Wait()
 		s.want(t, "asked 1", "matched 1", "")
 		if questions := len(s.kinds()) - 1; questions != 3 {
 			t.Errorf("questions = %d, want one to each instance", questions)
@@ -693,6 +694,7 @@ func TestReplyThatIsClaimedNeedNotReachAll(t *testing.T) {
 		<-late.done
 		s.reply(flow.Message{CorrelID: "m-2"})
 		time.Sleep(3 * time.Second)
+		synctest.Wait()
 		s.want(t, "late 1, asked 1", "matched 1", "")
 	})
 }
