@@ -219,7 +219,7 @@ func outboundOptions(cfg config.Config, managers *mq.Managers) mapping.OutboundO
 	return mapping.OutboundOptions{
 		Role: cfg.MQ.SystemType, SendQueue: cfg.MQ.Connection.SendQueue,
 		CustomDestination: cfg.MQ.Connection.SendToCustomDestination,
-		Defaults:          cfg.MQ.Outbound, Managers: ids, ReplyByCorrelID: cfg.MQ.ReplyByCorrelID,
+		Defaults:          cfg.MQ.Outbound, Managers: ids, User: cfg.MQ.User(), ReplyByCorrelID: cfg.MQ.ReplyByCorrelID,
 		Tag: mq.Tag(cfg.MQ.Instance), MaxProcessingTime: cfg.MQ.SyncReceiver.MaxProcessingTime,
 	}
 }

@@ -43,6 +43,19 @@ func (c MQConfig) managerID(connection mq.ConnectionConfig) string {
 	return rabbitmq.ManagerID(connection)
 }
 
+// User is whom the gateway is to all managers. It is empty where they know it by
+// different names, or have no users in messages.
+func (c MQConfig) User() (user string) {
+	for i, connection := range c.Connection.Connections {
+		this := rabbitmq.User(connection)
+		if c.Provider != RabbitMQ || i > 0 && this != user {
+			return ""
+		}
+		user = this
+	}
+	return user
+}
+
 // validateDisabled checks the managers that are taken out, with paths below
 // mq.consumerParams.
 func (c MQConfig) validateDisabled() error {

@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -107,6 +108,25 @@ func TestProviderGatewayPutsMessagesOnAQueue(t *testing.T) {
 		got.MessageId, got.CorrelationId, got.ReplyTo, got.Expiration, got.ContentType, string(got.Body), header, got.Priority, got.DeliveryMode,
 	}); diff != "" {
 		t.Errorf("message on the queue (-want +got):\n%s", diff)
+	}
+}
+
+func TestUserIdentifierOfTheGatewayItselfIsSent(t *testing.T) {
+	t.Parallel()
+	vhost := rabbittest.Shared(t).VHost(t)
+	s, p := gatewaytest.Serve(t, ""), newPartner(t, vhost, "IN", "OUT")
+	uri, err := url.Parse(vhost.URI())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := client(t, gatewaytest.Start(t, provider(vhost, s)))
+	for user, want := range map[string]string{uri.User.Username(): uri.User.Username(), "somebody": ""} {
+		if _, err := c.ProcessMessage(t.Context(), &pb.ProtoMessage{SystemHeaders: map[string]string{"UserIdentifier": user}}); err != nil {
+			t.Fatal(err)
+		}
+		if got := p.take("OUT").UserId; got != want {
+			t.Errorf("user-id of a message from %q = %q, want %q", user, got, want)
+		}
 	}
 }
 

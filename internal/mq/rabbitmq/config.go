@@ -58,6 +58,15 @@ func ManagerID(c mq.ConnectionConfig) string {
 	return a.String() + "/" + a.vhost
 }
 
+// User is whom the gateway logs in as by an entry.
+func User(c mq.ConnectionConfig) string {
+	addresses, err := addressesOf(c)
+	if err != nil || len(addresses) == 0 {
+		return ""
+	}
+	return addresses[0].username
+}
+
 // ValidateConnection reports everything that is wrong with an entry, as problems
 // of package field.
 func ValidateConnection(c mq.ConnectionConfig) error {
