@@ -16,6 +16,6 @@ gotestsum --format pkgname --format-hide-empty-pkg --jsonfile "$events" -- -race
 
 # Tests that use a broker log a line "broker: <name>".
 passed=$(grep -c '"Action":"pass".*"Test":' "$events" || true)
-mapfile -t brokers < <(sed -n 's/.*"Output":".*[^a-z]broker: \(.*\)\\n"}$/\1/p' "$events" | sort -u)
+mapfile -t brokers < <(sed -n 's/.*"Output":" *[a-z_0-9]*\.go:[0-9]*: broker: \(.*\)\\n"}$/\1/p' "$events" | sort -u)
 against=$(printf ', %s' "${brokers[@]:-no broker}")
 echo "$passed tests passed, against ${against#, }"
