@@ -16,7 +16,8 @@ func newCheckCommand() *cobra.Command {
 		Short: "Check a configuration",
 		Long: "Loads the configuration as 'run' does and compiles everything in it. All problems are listed at once.\n" +
 			"Nothing is connected to, unless --connect asks for it: then brokers, queues and the address of the services\n" +
-			"are looked for, once, and nothing is changed there. Rights are not tried.\n" +
+			"are looked for, once, and nothing is changed there. Rights are tried only where instances share a reply queue,\n" +
+			"by an exchange and a queue beside it that are gone a minute later.\n" +
 			"Exit code 0: all is well; 1: something is not.",
 		Example: "  gateway check -c application.yml\n" +
 			"  gateway check -c application.yml --connect",

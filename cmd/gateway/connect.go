@@ -18,8 +18,8 @@ import (
 const reachTimeout = 10 * time.Second
 
 // reach tells of each manager, queue and service of a configuration whether it is
-// there: good news to out, bad news to problems. It changes nothing, so that missing
-// rights are not found.
+// there: good news to out, bad news to problems. It changes nothing that others see, so
+// that of the rights only those to exchange replies are tried.
 func reach(ctx context.Context, cfg config.Config, out, problems io.Writer) error {
 	r := reaching{cfg: cfg, out: out, problems: problems}
 	if cfg.MQ.Provider == config.Embedded {
@@ -83,6 +83,9 @@ func (r *reaching) manager(ctx context.Context, b namedBroker) {
 			fmt.Fprintf(r.out, "%s: missing; a gateway makes it\n", what)
 		}
 	}
+	if queue := sharedReplyQueue(r.cfg); queue != "" {
+		r.tell(fmt.Sprintf("replies of %s on %s", queue, b.id), "instances can exchange them", mq.TryExchange(ctx, b.driver, queue))
+	}
 }
 
 // service looks whether anything listens where microservices are called.
@@ -110,8 +113,17 @@ func namedQueues(cfg config.Config) []string {
 	for _, q := range sendQueues(cfg) {
 		queues = append(queues, q.Name)
 	}
-	if reply := cfg.MQ.SyncReceiver.DefaultReceiveQueue; reply != "" && cfg.ServesSync() && cfg.SharesReplies() {
-		queues = append(queues, reply)
+	if queue := sharedReplyQueue(cfg); queue != "" {
+		queues = append(queues, queue)
 	}
 	return queues
+}
+
+// sharedReplyQueue is the queue that all instances read for replies; empty where there
+// is none, or none is named.
+func sharedReplyQueue(cfg config.Config) string {
+	if !cfg.ServesSync() || !cfg.SharesReplies() {
+		return ""
+	}
+	return cfg.MQ.SyncReceiver.DefaultReceiveQueue
 }

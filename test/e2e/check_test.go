@@ -45,3 +45,39 @@ routing: {routeList: [{destinationExpression: "'orders'"}]}
 		t.Errorf("with declareQueues: exit code %d, want 0 and a line for MISSING", declared.Code)
 	}
 }
+
+// TestCheckConnectTriesTheExchangeOfReplies with the rights that it takes, and without
+// one of them.
+func TestCheckConnectTriesTheExchangeOfReplies(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, configure, write, read string
+		problem                      string // what could not be done; empty where all can
+	}{
+		{"all rights", `^R\.GW.*`, `^R\.GW.*|^amq\.default$`, `^R\.GW.*`, ""},
+		{"not to make", `^none$`, `^R\.GW.*|^amq\.default$`, `^R\.GW.*`, "declaring exchange"},
+		{"not to write", `^R\.GW.*`, `^amq\.default$`, `^R\.GW.*`, "binding queue"},
+		{"not to hand over", `^R\.GW.*`, `^R\.GW.*`, `^R\.GW.*`, "sending to queue"},
+		{"not to read", `^R\.GW.*`, `^R\.GW.*|^amq\.default$`, `^R$`, "binding queue"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			vhost := rabbittest.Shared(t).VHost(t)
+			newPartner(t, vhost, "OUT", "R")
+			r := gatewaytest.Run(t, fmt.Sprintf(`
+mq:
+  systemType: sp
+  workMode: sync
+  connection: {connections: [{uri: %q, queueManager: QM1}], sendQueue: OUT}
+  syncReceiver: {replyToMode: SHARED, defaultReceiveQueue: R}
+`, vhost.UserURI(t, tt.configure, tt.write, tt.read)), "check", "--connect")
+			const good, bad = "replies of R on QM1: instances can exchange them\n", "replies of R on QM1: instances can't exchange replies (which takes the rights"
+			switch {
+			case tt.problem == "" && (r.Code != 0 || !strings.Contains(r.Stdout, good)):
+				t.Errorf("exit code %d, want 0 and a line for the replies:\n%s%s", r.Code, r.Stdout, r.Stderr)
+			case tt.problem != "" && (r.Code != 1 || !strings.Contains(r.Stderr, bad) || !strings.Contains(r.Stderr, tt.problem)):
+				t.Errorf("exit code %d, want 1 and a line with %q:\n%s%s", r.Code, tt.problem, r.Stdout, r.Stderr)
+			}
+		})
+	}
+}
