@@ -199,7 +199,7 @@ const (
 	noTrouble trouble = iota
 	queueMissing
 	queueUnreadable
-	// brokerAway: the manager is down, and tells so itself.
+	// brokerAway: the manager is down, and tells so itself, once for all queues.
 	brokerAway
 )
 
@@ -213,9 +213,9 @@ func (l *Listener) tell(err error, last trouble) trouble {
 	case l.manager.State().Status == Down:
 		now = brokerAway
 	}
-	switch {
-	case now == last, now == brokerAway && last != noTrouble:
-	case now == queueMissing:
+	switch now {
+	case last, brokerAway:
+	case queueMissing:
 		l.log.Error("queue is missing; trying until it is there", "err", err)
 	default:
 		l.log.Error("queue can't be read; trying until it can be", "err", err)
