@@ -120,14 +120,13 @@ func (l *Listener) readWhile(ctx, work context.Context) {
 	}
 }
 
-// steady is how long a subscription lasts that had no trouble of its own.
-const steady = 10 * time.Second
+// steady is how long a subscription lasts at least that had no trouble of its own.
+const steady = time.Second
 
 // readAs reads the queue with one subscription after the other until ctx ends. A lost
-// one is replaced at once; where they end as soon as they begin, pauses come between.
+// one is replaced at once; where they end as soon as they begin, one begins a second.
 func (l *Listener) readAs(ctx, work context.Context, queue Queue) {
-	pauses, pause := reconnecting(), time.Duration(0)
-	for ctx.Err() == nil {
+	for brief := false; ctx.Err() == nil; {
 		sub := l.subscribe(ctx, queue)
 		if sub == nil {
 			return
@@ -139,12 +138,11 @@ func (l *Listener) readAs(ctx, work context.Context, queue Queue) {
 		if ctx.Err() == nil {
 			l.log.Warn("reading the queue was interrupted; subscribing again", "err", err)
 		}
-		if time.Since(began) >= steady {
-			pauses.Reset()
-			pause = 0
+		rest := steady - time.Since(began)
+		if brief && rest > 0 {
+			sleep(ctx, rest)
 		}
-		l.manager.sleep(ctx, pause)
-		pause = pauses.NextBackOff()
+		brief = rest > 0
 	}
 }
 

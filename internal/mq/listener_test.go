@@ -349,9 +349,26 @@ func TestSubscriptionsThatEndAtOnceAreNotMadeInALoop(t *testing.T) {
 		stop := b.listen(1, func(context.Context, *flow.Message) (*flow.Message, error) { return nil, nil })
 		time.Sleep(time.Minute) // on the fake clock
 		stop()
-		if got := len(broker.prefetches()); got < 5 || got > 20 {
-			t.Errorf("subscriptions in a minute = %d, want one now and then", got)
+		if got := len(broker.prefetches()); got < 50 || got > 70 {
+			t.Errorf("subscriptions in a minute = %d, want one a second", got)
 		}
+	})
+}
+
+func TestSubscriptionsThatAreLostOftenAreReplacedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench()
+		stop := b.listen(1, func(context.Context, *flow.Message) (*flow.Message, error) { return nil, nil })
+		for range 20 {
+			time.Sleep(2 * time.Second) // on the fake clock
+			before := len(b.broker.prefetches())
+			b.broker.cut()
+			synctest.Wait()
+			if len(b.broker.prefetches()) == before {
+				t.Errorf("the loss of subscription %d is not followed by another one at once", before)
+			}
+		}
+		stop()
 	})
 }
 
