@@ -52,7 +52,7 @@ func newSocket(conn, raw net.Conn, timeout time.Duration) *socket {
 func (s *socket) enter(size int) (full <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.err != nil || len(s.pending)+s.entered < maxPending {
+	if s.hasRoom() {
 		s.entered += size
 		return nil
 	}
@@ -70,9 +70,14 @@ func (s *socket) leave(size int) {
 	s.call()
 }
 
-// call wakes who waits for room. The caller holds mu.
+// hasRoom tells whether a message may be let in; after a failure it need not wait for
+// its own. The caller holds mu.
+func (s *socket) hasRoom() bool { return s.err != nil || len(s.pending)+s.entered < maxPending }
+
+// call wakes who waits for room when there is some: all of them, each time, would fight
+// for the lock. The caller holds mu.
 func (s *socket) call() {
-	if s.room != nil {
+	if s.room != nil && s.hasRoom() {
 		close(s.room)
 		s.room = nil
 	}
